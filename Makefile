@@ -1,0 +1,28 @@
+# make demo: set up and run the main job on synthetic stand-ins. make test: set up and run the tests.
+PYTHON := .venv/bin/python
+BIN := .venv/bin
+STAMP := .venv/.locked
+
+.PHONY: demo test environment clean
+
+demo: environment
+	$(BIN)/snakemake --profile profiles/local --quiet progress rules
+	$(BIN)/snakemake --profile profiles/local --report results/demo/report.html --quiet
+	@$(BIN)/unimontage results results/demo
+	@echo "Report: results/demo/report.html"
+
+test: environment
+	$(BIN)/pytest
+
+environment: $(STAMP)
+
+# uv installs the hashed lock; where uv is missing, it is fetched into a folder of its own.
+$(STAMP): containers/compute.lock pyproject.toml
+	@command -v uv >/dev/null || test -x .uv/bin/uv || (python3 -m venv .uv && .uv/bin/pip install --quiet uv)
+	PATH="$(CURDIR)/.uv/bin:$$PATH" uv venv --quiet --allow-existing --python 3.11 .venv
+	PATH="$(CURDIR)/.uv/bin:$$PATH" uv pip install --quiet --python $(PYTHON) --require-hashes -r containers/compute.lock
+	PATH="$(CURDIR)/.uv/bin:$$PATH" uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv .uv results/demo .snakemake

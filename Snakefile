@@ -1,0 +1,58 @@
+# unimontage: pre-train one EEG model over many datasets.
+# Data flows from top to bottom; each file under rules/ is one stage. Start reading at rules/data.smk.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/preprocess.smk"
+include: "rules/splits.smk"
+include: "rules/pretrain.smk"
+include: "rules/within_subject.smk"
+include: "rules/cross_subject.smk"
+include: "rules/transfer.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    prepared,
+    pretrained,
+    evaluated,
+
+
+rule all:
+    """Every table and figure of the run."""
+    default_target: True
+    input:
+        targets.evaluated(),
+        targets.figures(),
+
+
+rule prepared:
+    """Windows of every subject, and no training."""
+    input:
+        targets.prepared(),
+
+
+rule pretrained:
+    """Every encoder that the run's arms start from."""
+    input:
+        targets.pretrained(),
+
+
+rule evaluated:
+    """Every table, without figures."""
+    input:
+        targets.evaluated(),

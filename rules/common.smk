@@ -1,0 +1,33 @@
+# What the rules share: the checked configuration, its plan, and where files are. No rules here.
+from unimontage.config import load_config
+from unimontage.dag.fingerprint import fingerprint
+from unimontage.dag.inputs import Inputs
+from unimontage.dag.legality import check
+from unimontage.dag.params import Params, plain
+from unimontage.dag.paths import Paths
+from unimontage.dag.plan import Plan
+from unimontage.dag.resources import gigabytes, minutes
+from unimontage.dag.targets import Targets
+
+experiment = load_config(config)
+check(experiment)
+plan = Plan(experiment)
+paths = Paths(f"{experiment.results}/{experiment.run}")
+inputs = Inputs(plan, paths)
+params_of = Params(plan)
+targets = Targets(plan, paths)
+compute = experiment.containers.compute
+target_labels = {name: f"{{{name}}}" for name in ("comparison", "dataset", "task", "protocol")}
+
+
+wildcard_constraints:
+    comparison="|".join(plan.active()) or "none",
+    dataset="|".join(experiment.datasets),
+    recipe="|".join(experiment.recipes) or "none",
+    arm="|".join(experiment.arms) or "none",
+    protocol="paper|strict_trial|seed_9_6|strict_loso",
+    task="[a-z0-9_]+",
+    subject="[A-Za-z0-9]+",
+    corpus="[a-z0-9_+]+",
+    holdout=r"all|without-group-\d+",
+    seed=r"\d+",

@@ -1,0 +1,21 @@
+# Test on a subject that nobody trained on.
+
+
+use rule within_subject as cross_subject with:
+    input:
+        windows=inputs.pool_windows,
+        split=paths.split,
+        audit=paths.audit.replace("{comparison}", "cross_subject"),
+        weights=inputs.weights,
+    output:
+        predictions=paths.predictions("cross_subject"),
+        history=paths.history("cross_subject"),
+        card=paths.card("cross_subject"),
+    log:
+        paths.log("cross_subject", "dataset", "task", "protocol", "arm", "subject"),
+    benchmark:
+        paths.benchmark("cross_subject", "dataset", "task", "protocol", "arm", "subject")
+    resources:
+        gpu=params_of.gpu,
+        mem_mb=gigabytes(48),
+        runtime=minutes(480),

@@ -1,0 +1,29 @@
+# From native files to windows in microvolt, one job a subject.
+
+
+rule preprocess:
+    """Read, check, filter, resample and cut the recordings of a subject."""
+    input:
+        source=paths.source,
+    output:
+        windows=paths.windows,
+        quality=paths.quality,
+    params:
+        dataset="{dataset}",
+        subject="{subject}",
+        sessions=params_of.sessions,
+        preprocessing=params_of.preprocessing,
+        length_s=experiment.windows.length_s,
+        step_s=experiment.windows.step_s,
+        code=params_of.dataset_code("stages.preprocess"),
+    log:
+        paths.log("preprocess", "dataset", "subject"),
+    benchmark:
+        paths.benchmark("preprocess", "dataset", "subject")
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=minutes(60),
+    container:
+        compute
+    script:
+        "../workflow/scripts/preprocess.py"

@@ -1,0 +1,33 @@
+# Self-supervised pre-training.
+
+
+rule pretrain:
+    """Pre-train one recipe on one corpus with one seed."""
+    input:
+        windows=inputs.corpus_windows,
+        ids=paths.pretraining_split,
+    output:
+        weights=paths.weights,
+        config=paths.weights_config,
+        history=paths.pretraining_history,
+    params:
+        recipe=params_of.recipe,
+        vocabulary=params_of.vocabulary,
+        rates=params_of.rates,
+        seed="{seed}",
+        resume=paths.resume(paths.pretraining),  # no output: Snakemake deletes outputs when it retries
+        events=paths.events,
+        code=params_of.pretrain_code,
+    log:
+        paths.log("pretrain", "recipe", "corpus", "holdout", "seed"),
+    benchmark:
+        paths.benchmark("pretrain", "recipe", "corpus", "holdout", "seed")
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=gigabytes(32),
+        runtime=minutes(360),
+    container:
+        compute
+    script:
+        "../workflow/scripts/pretrain.py"

@@ -1,0 +1,129 @@
+# Pictures of what tables cannot show; `snakemake --report` collects them with their captions.
+
+
+rule figures:
+    """Scores of single subjects, confusion of classes and learning curves on a target."""
+    input:
+        windows=inputs.dataset_windows,
+        predictions=inputs.predictions,
+        histories=inputs.histories,
+        table=paths.scores,
+    output:
+        accuracies=report(
+            paths.figure("accuracies"),
+            caption="../workflow/report/subject_accuracies.rst",
+            category="Subjects",
+            labels=target_labels,
+        ),
+        confusion=report(
+            paths.figure("confusion"),
+            caption="../workflow/report/confusion_matrices.rst",
+            category="Confusion of classes",
+            labels=target_labels,
+        ),
+        learning=report(
+            paths.figure("learning"),
+            caption="../workflow/report/learning_curves.rst",
+            category="Learning curves",
+            labels=target_labels,
+        ),
+    params:
+        arms=params_of.arms,
+        threshold_inclusive=experiment.splits.threshold_inclusive,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.figures"),
+    log:
+        paths.log("figures", "comparison", "dataset", "task", "protocol"),
+    benchmark:
+        paths.benchmark("figures", "comparison", "dataset", "task", "protocol")
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/figures.py"
+
+
+rule attention:
+    """Attention that electrodes receive, on the scalp."""
+    input:
+        cards=inputs.cards,
+    output:
+        figure=report(
+            paths.figure("attention"),
+            caption="../workflow/report/attention_topomap.rst",
+            category="Attention",
+            labels=target_labels,
+        ),
+    params:
+        arms=params_of.attentive,
+        code=fingerprint("stages.figures"),
+    log:
+        paths.log("attention", "comparison", "dataset", "task", "protocol"),
+    benchmark:
+        paths.benchmark("attention", "comparison", "dataset", "task", "protocol")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/attention.py"
+
+
+rule pretraining_figure:
+    """Loss, spread and learning rate of a pre-training."""
+    input:
+        histories=inputs.pretraining_histories,
+    output:
+        figure=report(
+            paths.figure("pretraining"),
+            caption="../workflow/report/pretraining_curves.rst",
+            category="Pre-training",
+            labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "curves"},
+        ),
+    params:
+        synthetic=plan.synthetic,
+        code=fingerprint("stages.figures"),
+    log:
+        paths.log("pretraining_figure", "recipe", "corpus"),
+    benchmark:
+        paths.benchmark("pretraining_figure", "recipe", "corpus")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/pretraining_figure.py"
+
+
+rule embedding:
+    """Embeddings of single channels in two dimensions, by electrode and by class."""
+    input:
+        windows=inputs.whole_corpus_windows,
+        ids=paths.pretraining_split.replace("{holdout}", "all"),
+        weights=inputs.first_weights,
+    output:
+        figure=report(
+            paths.figure("embedding"),
+            caption="../workflow/report/embedding_map.rst",
+            category="Pre-training",
+            labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "embeddings"},
+        ),
+    params:
+        method=experiment.report.embedding,
+        windows_per_dataset=experiment.report.embedding_windows,
+        code=fingerprint("stages.embedding"),
+    log:
+        paths.log("embedding", "recipe", "corpus"),
+    benchmark:
+        paths.benchmark("embedding", "recipe", "corpus")
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/embedding.py"

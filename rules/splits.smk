@@ -1,0 +1,73 @@
+# Which windows train, validate, test and pre-train.
+
+
+rule split:
+    """Divide the windows of a target subject into folds under a protocol."""
+    input:
+        windows=inputs.pool_windows,
+    output:
+        split=paths.split,
+    params:
+        dataset="{dataset}",
+        task="{task}",
+        protocol="{protocol}",
+        subject="{subject}",
+        splits=plain(experiment.splits),
+        code=params_of.dataset_code("stages.split"),
+    log:
+        paths.log("split", "dataset", "task", "protocol", "subject"),
+    benchmark:
+        paths.benchmark("split", "dataset", "task", "protocol", "subject")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/split.py"
+
+
+rule corpus:
+    """List the windows that a pre-training may see."""
+    input:
+        windows=inputs.corpus_windows,
+    output:
+        ids=paths.pretraining_split,
+    params:
+        corpus="{corpus}",
+        holdout="{holdout}",
+        code=fingerprint("stages.split"),
+    log:
+        paths.log("corpus", "corpus", "holdout"),
+    benchmark:
+        paths.benchmark("corpus", "corpus", "holdout")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/corpus.py"
+
+
+rule audit:
+    """Search a split, and the pre-trainings of the arms that use it, for leaks; nothing trains before it passes."""
+    input:
+        windows=inputs.pool_windows,
+        split=paths.split,
+        corpora=inputs.corpora,
+    output:
+        audit=paths.audit,
+    params:
+        code=fingerprint("stages.audit"),
+    log:
+        paths.log("audit", "comparison", "dataset", "task", "protocol", "subject"),
+    benchmark:
+        paths.benchmark("audit", "comparison", "dataset", "task", "protocol", "subject")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/audit.py"

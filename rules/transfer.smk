@@ -1,0 +1,21 @@
+# Leave one dataset out: fine-tune on a target that pre-training never saw.
+
+
+use rule within_subject as transfer with:
+    input:
+        windows=inputs.pool_windows,
+        split=paths.split,
+        audit=paths.audit.replace("{comparison}", "transfer"),
+        weights=inputs.weights,
+    output:
+        predictions=paths.predictions("transfer"),
+        history=paths.history("transfer"),
+        card=paths.card("transfer"),
+    log:
+        paths.log("transfer", "dataset", "task", "protocol", "arm", "subject"),
+    benchmark:
+        paths.benchmark("transfer", "dataset", "task", "protocol", "arm", "subject")
+    resources:
+        gpu=params_of.gpu,
+        mem_mb=gigabytes(8),
+        runtime=minutes(120),

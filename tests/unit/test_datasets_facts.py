@@ -1,0 +1,101 @@
+"""What is known of each dataset without touching a disk."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unimontage import datasets
+from unimontage.datasets.facts import Access, Task
+from unimontage.errors import UserError
+from unimontage.montage.names import canonical_channels
+
+KEYS = ("deap", "dreamer", "eegmat", "eegmmidb", "seed")
+
+
+def test_datasets_are_the_modules_that_state_facts():
+    assert datasets.keys() == KEYS
+
+
+def test_an_unknown_dataset_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"no dataset 'dreemer'.*did you mean dreamer"):
+        datasets.load("dreemer")
+
+
+def test_facts_are_known_where_no_scientific_package_is_installed():
+    code = (
+        "import sys\n"
+        "for name in ('mne', 'scipy', 'torch', 'h5py', 'edfio', 'pooch'): sys.modules[name] = None\n"
+        "from unimontage import datasets\n"
+        "assert len(datasets.keys()) == 5\n"
+        "assert all(datasets.facts(key).files(datasets.facts(key).subjects[0]) for key in datasets.keys())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_facts_hold_together(key):
+    facts = datasets.facts(key)
+    assert facts.key == key
+    assert canonical_channels(facts.channels, key) == facts.channels
+    assert len(set(facts.subjects)) == len(facts.subjects)
+    assert (facts.download is not None) == (facts.access is Access.OPEN)
+    assert np.size(facts.trial_s) in (1, facts.trials)
+    for name, task in facts.tasks.items():
+        assert task.name == name
+        assert len(task.classes) == (len(set(task.classes)) if task.threshold is None else 2 ** len(task.columns))
+
+
+@pytest.mark.parametrize(
+    ("key", "channels", "subjects", "sessions"),
+    [("seed", 62, 15, 3), ("deap", 32, 32, 1), ("dreamer", 14, 23, 1), ("eegmmidb", 64, 105, 1), ("eegmat", 19, 36, 1)],
+)
+def test_counts_are_the_published_ones(key, channels, subjects, sessions):
+    facts = datasets.facts(key)
+    assert (len(facts.channels), len(facts.subjects), len(facts.sessions)) == (channels, subjects, sessions)
+
+
+def test_seed_files_carry_the_recording_dates_and_can_be_asked_for_by_session():
+    files = datasets.facts("seed").files
+    assert "Preprocessed_EEG/10_20131211.mat" in files("10")[0]
+    assert files("6", ("2",))[0] == ("Preprocessed_EEG/6_20131016.mat", "Preprocessed_EEG/label.mat")
+
+
+def test_seed_seconds_add_up_to_the_published_session():
+    assert sum(datasets.facts("seed").trial_s) == 3394
+
+
+def test_a_rating_on_the_threshold_is_low_unless_the_comparison_is_inclusive():
+    task = datasets.facts("deap").tasks["valence"]
+    trials = pd.DataFrame({"valence": [4.99, 5.0, 5.01, np.nan]})
+    assert task.targets(trials).tolist() == [0, 0, 1, -1]
+    assert task.targets(trials, inclusive=True).tolist() == [0, 1, 1, -1]
+
+
+def test_the_first_rating_is_the_more_significant_bit_of_a_quadrant():
+    task = datasets.facts("dreamer").tasks["va4"]
+    trials = pd.DataFrame({"arousal": [1, 5, 1, 5, np.nan], "valence": [1, 1, 5, 5, 5]})
+    targets = task.targets(trials)
+    assert targets.tolist() == [0, 1, 2, 3, -1]
+    assert [task.classes[t] for t in targets[:4]] == ["LVLA", "LVHA", "HVLA", "HVHA"]
+
+
+def test_a_column_of_class_ids_is_taken_as_it_is_and_a_missing_label_is_none():
+    task = Task("emotion", ("a", "b", "c"), ("emotion",))
+    targets = task.targets(pd.DataFrame({"emotion": [2.0, 0.0, np.nan]}))
+    assert targets.tolist() == [2, 0, -1]
+    assert targets.dtype == np.int64
+
+
+@pytest.mark.parametrize("value", [3.0, -1.0, 0.5])
+def test_a_label_that_is_no_class_is_refused(value):
+    task = Task("emotion", ("a", "b", "c"), ("emotion",))
+    with pytest.raises(UserError, match="is no class; expected 0 to 2"):
+        task.targets(pd.DataFrame({"emotion": [0.0, value]}))
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(UserError, match="no column arousal"):
+        datasets.facts("deap").tasks["va4"].targets(pd.DataFrame({"valence": [1.0]}))

@@ -1,0 +1,69 @@
+"""Command line: hold real files against the facts, show a run's results, renew generated files."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unimontage.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0 unless something disagrees or is not there."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from unimontage.datasets.inspection import show
+
+    return show(options.dataset, Path(options.path))
+
+
+def _results(options: argparse.Namespace) -> int:
+    texts = sorted(Path(options.run).glob("tables/*/results.txt"))
+    if not texts:
+        raise UserError(
+            f"{options.run} holds no tables",
+            expected="the folder of a finished run, for example results/demo",
+            mend="snakemake --profile profiles/local",
+        )
+    for path in texts:
+        print(path.read_text(encoding="utf-8"))
+    return 0
+
+
+def _datasets(options: argparse.Namespace) -> int:
+    from unimontage.datasets import facts, keys
+
+    for key in keys():
+        known = facts(key)
+        print(
+            f"{key:10} {known.access.value:8} {len(known.subjects):4} subjects  {len(known.channels):3} channels  ",
+            end="",
+        )
+        print(f"{known.sfreq_hz:6g} Hz  {', '.join(known.tasks)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="unimontage", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    inspect = commands.add_parser("inspect", help="compare a dataset's files on disk with what is known of them")
+    inspect.add_argument("dataset", help="key of the dataset; `unimontage datasets` lists them")
+    inspect.add_argument("path", help="folder of the files")
+    inspect.set_defaults(command=_inspect)
+    results = commands.add_parser("results", help="print the tables of a run")
+    results.add_argument("run", help="folder of the run, for example results/demo")
+    results.set_defaults(command=_results)
+    datasets = commands.add_parser("datasets", help="list the datasets and their tasks")
+    datasets.set_defaults(command=_datasets)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Arms: the experimental conditions that are compared with each other."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unimontage.config.base import Block
+from unimontage.config.recipes import Count, Positive
+
+PaperRow = Literal["full", "scratch", "gcn", "no_graph", "transfer_ucs", "transfer_intersection", "within"]
+
+
+class Graph(Block):
+    """Graph layers over the electrodes."""
+
+    layers: Count = 2
+    """Graph layers."""
+    heads: Count = 4
+    """Attention heads of each layer."""
+    head_width: Count = 32
+    """Features of each head; a layer is heads times head_width wide."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Dropout on the attention weights."""
+
+
+class Context(Block):
+    """The small Transformer that looks at all electrodes together after the graph."""
+
+    layers: Count = 2
+    """Transformer blocks."""
+    heads: Count = 8
+    """Attention heads."""
+    ffn: Count = 256
+    """Hidden units of the feed-forward layers."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout probability."""
+
+
+class Universal(Block):
+    """Encoder, graph and head, fine-tuned on the target."""
+
+    kind: Literal["universal"] = "universal"
+    """This kind of arm: the pre-trained encoder with graph and head."""
+    recipe: str
+    """Recipe that the encoder's architecture comes from, and its weights if it is pre-trained."""
+    init: Literal["pretrained", "scratch"] = "pretrained"
+    """Start from the recipe's weights or from random ones."""
+    spatial: Literal["gat", "gcn_distance", "gcn_correlation", "none"] = "gat"
+    """How electrodes exchange information."""
+    spatial_mode: Literal["node", "patch"] = "node"
+    """node: one vector an electrode; patch: one a token, the graph applied at each token."""
+    graph: Graph = Graph()
+    context: Context = Context()
+    lr_encoder: Positive = 5e-6
+    """Learning rate of the encoder."""
+    lr_head: Positive = 1e-4
+    """Learning rate of everything after the encoder."""
+    recentre: bool = False
+    """Whiten each subject-session by the mean covariance of its own unlabelled windows."""
+    paper: PaperRow | None = None
+    """Row of the paper's tables that this arm reproduces."""
+
+
+class Braindecode(Block):
+    """A supervised network of the braindecode library, trained from scratch."""
+
+    kind: Literal["braindecode"]
+    """This kind of arm: a network that sees all channels at once."""
+    model: Literal["EEGNet", "TSception", "EEGConformer", "DGCNN"]
+    """Name of the network."""
+    lr: Positive = 1e-3
+    """Learning rate."""
+    recentre: bool = False
+    """Whiten each subject-session by the mean covariance of its own unlabelled windows."""
+    paper: PaperRow | None = None
+    """Row of the paper's tables that this arm reproduces."""
+
+
+class Classical(Block):
+    """Hand-made features and a shallow classifier."""
+
+    kind: Literal["classical"]
+    """This kind of arm: no deep learning."""
+    pipeline: Literal["de_svm", "band_power", "csp_lda", "tangent_space"]
+    """de_svm: differential entropy and SVM; band_power: log band power and logistic regression; csp_lda: common spatial
+    patterns and LDA; tangent_space: covariances on the Riemannian tangent space and logistic regression."""
+    recentre: bool = False
+    """Move each subject-session's features to a common centre, by its own unlabelled windows."""
+    paper: PaperRow | None = None
+    """Row of the paper's tables that this arm reproduces."""
+
+
+Arm = Annotated[Universal | Braindecode | Classical, Field(discriminator="kind")]
+
+
+class Finetuning(Block):
+    """Schedule of every trained arm."""
+
+    epochs: Count = 100
+    """Most passes over the training windows."""
+    batch: Count = 64
+    """Windows in a batch."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Weight decay of AdamW."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    """Epochs of linear warm-up before the cosine."""
+    patience: Count = 20
+    """Epochs without a better validation loss after which a strict protocol stops; `paper` never stops early."""
+    clip: Positive = 1.0
+    """Largest norm of the gradient."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: weigh each class by the inverse of its share of the training windows."""

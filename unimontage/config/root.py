@@ -1,0 +1,47 @@
+"""The whole configuration of a run."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from unimontage.config.arms import Arm, Finetuning
+from unimontage.config.base import Block, Seed
+from unimontage.config.comparisons import Comparison
+from unimontage.config.containers import Containers
+from unimontage.config.data import Dataset, Windows
+from unimontage.config.evaluation import Evaluation, Report
+from unimontage.config.recipes import Recipe
+from unimontage.config.splits import Splits
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
+
+
+class Config(Block):
+    """One run: its datasets, what is pre-trained, what is compared, and how it is judged."""
+
+    run: Name
+    """Name of the run; its results go to `<results>/<run>`."""
+    results: str = "results"
+    """Folder for everything that the workflow writes."""
+    title: str = ""
+    """One line for the head of the report."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
+    """Training seeds: initial weights, order of the data, augmentation. Folds have a seed of their own."""
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    """The datasets of the run by name."""
+    windows: Windows = Windows()
+    splits: Splits = Splits()
+    recipes: dict[Name, Recipe] = Field(default={})
+    """Pre-trainings by name."""
+    arms: dict[Name, Arm] = Field(default={})
+    """Conditions by name."""
+    finetuning: Finetuning = Finetuning()
+    within_subject: Comparison = Comparison()
+    """Train and test on the same subject."""
+    cross_subject: Comparison = Comparison()
+    """Test on a subject that nobody trained on."""
+    transfer: Comparison = Comparison()
+    """Fine-tune on a dataset that pre-training never saw."""
+    evaluation: Evaluation = Evaluation()
+    report: Report = Report()
+    containers: Containers = Containers()

@@ -1,0 +1,105 @@
+"""Input functions of the rules: wildcards to files."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from unimontage.dag.paths import Paths
+from unimontage.dag.plan import WHOLE, Job, Plan
+
+
+class Wildcards(Protocol):
+    """Snakemake's wildcards: attributes by name."""
+
+    def __getattr__(self, name: str) -> str: ...
+
+
+class Inputs:
+    """What each rule reads, for a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        The configuration's plan.
+    paths : Paths
+        Where the run's files are.
+    """
+
+    def __init__(self, plan: Plan, paths: Paths) -> None:
+        self._plan, self._paths = plan, paths
+
+    def marker(self, wildcards: Wildcards) -> dict[str, str]:
+        """The stand-in that a subject's files belong to, if its dataset is synthetic."""
+        synthetic = self._plan.config.datasets[wildcards.dataset].synthetic
+        return {"marker": self._paths.twin.format(dataset=wildcards.dataset)} if synthetic else {}
+
+    def pool_windows(self, wildcards: Wildcards) -> list[str]:
+        """Windows of everyone that a target subject's protocol needs."""
+        subjects = self._plan.pool(wildcards.protocol, wildcards.dataset, wildcards.subject)
+        return [self._windows(wildcards.dataset, subject) for subject in subjects]
+
+    def dataset_windows(self, wildcards: Wildcards) -> list[str]:
+        """Windows of all subjects of a dataset."""
+        return [self._windows(wildcards.dataset, subject) for subject in self._plan.subjects(wildcards.dataset)]
+
+    def corpus_windows(self, wildcards: Wildcards) -> list[str]:
+        """Windows of everyone that a pre-training sees."""
+        pairs = self._plan.corpus_subjects(wildcards.corpus, wildcards.holdout)
+        return [self._windows(dataset, subject) for dataset, subject in pairs]
+
+    def corpora(self, wildcards: Wildcards) -> list[str]:
+        """The window lists of every pre-training that a target's arms start from."""
+        found = [self._start(wildcards, arm) for arm in self._plan.comparison(wildcards.comparison).arms]
+        return sorted({self._paths.pretraining_split.format(**start) for start in found if start})
+
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The encoder weights that a job starts from, one a training seed."""
+        start = self._start(wildcards, wildcards.arm)
+        return [self._paths.weights.format(**start, seed=seed) for seed in self._plan.config.seeds] if start else []
+
+    def predictions(self, wildcards: Wildcards) -> list[str]:
+        """Predictions of all arms and subjects on a target."""
+        return self._of_target(self._paths.predictions(wildcards.comparison), wildcards)
+
+    def histories(self, wildcards: Wildcards) -> list[str]:
+        """Learning curves of all arms and subjects on a target."""
+        return self._of_target(self._paths.history(wildcards.comparison), wildcards)
+
+    def cards(self, wildcards: Wildcards) -> list[str]:
+        """Cards of all subjects on a target, for the arms that have graph attention."""
+        arms = self._plan.attentive(wildcards.comparison)
+        return self._of_target(self._paths.card(wildcards.comparison), wildcards, arms)
+
+    def scores(self, wildcards: Wildcards) -> list[str]:
+        """Scores of all targets of a comparison."""
+        targets = self._plan.targets(wildcards.comparison)
+        pattern = self._paths.scores.replace("{comparison}", wildcards.comparison)
+        return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in targets]
+
+    def pretraining_histories(self, wildcards: Wildcards) -> list[str]:
+        """Loss curves of a pre-training on the whole corpus, one a seed."""
+        whole = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": WHOLE}
+        return [self._paths.pretraining_history.format(**whole, seed=seed) for seed in self._plan.config.seeds]
+
+    def first_weights(self, wildcards: Wildcards) -> str:
+        """Encoder weights of a pre-training on the whole corpus, of the first seed."""
+        whole = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": WHOLE}
+        return self._paths.weights.format(**whole, seed=self._plan.config.seeds[0])
+
+    def whole_corpus_windows(self, wildcards: Wildcards) -> list[str]:
+        """Windows of everyone in a corpus."""
+        pairs = self._plan.corpus_subjects(wildcards.corpus, WHOLE)
+        return [self._windows(dataset, subject) for dataset, subject in pairs]
+
+    def _start(self, wildcards: Wildcards, arm: str) -> Mapping[str, str] | None:
+        return self._plan.pretrained(Job(wildcards.dataset, wildcards.task, wildcards.protocol, arm, wildcards.subject))
+
+    def _of_target(self, pattern: str, wildcards: Wildcards, arms: tuple[str, ...] | None = None) -> list[str]:
+        known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol")}
+        return [
+            pattern.format(**known, arm=arm, subject=subject)
+            for arm in arms or self._plan.comparison(wildcards.comparison).arms
+            for subject in self._plan.subjects(wildcards.dataset)
+        ]
+
+    def _windows(self, dataset: str, subject: str) -> str:
+        return self._paths.windows.format(dataset=dataset, subject=subject)

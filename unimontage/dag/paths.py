@@ -1,0 +1,127 @@
+"""Every path of a run, with the wildcards of the rules, in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths below ``<results>/<run>``; words in braces are Snakemake wildcards.
+
+    Attributes
+    ----------
+    root : str
+        Folder of the run.
+    """
+
+    root: str
+
+    @property
+    def twin(self) -> str:
+        """Marker of a synthetic stand-in; its files stand beside it."""
+        return f"{self.root}/twins/{{dataset}}/SYNTHETIC.json"
+
+    @property
+    def source(self) -> str:
+        """Native files of a subject: where they are, their sizes and hashes."""
+        return f"{self.root}/sources/{{dataset}}/sub-{{subject}}.json"
+
+    @property
+    def windows(self) -> str:
+        """Window store of a subject."""
+        return f"{self.root}/windows/{{dataset}}/sub-{{subject}}.h5"
+
+    @property
+    def quality(self) -> str:
+        """Channels, amplitudes and counts of a subject's recordings."""
+        return f"{self.root}/quality/{{dataset}}/sub-{{subject}}.json"
+
+    @property
+    def split(self) -> str:
+        """Window ids by fold and role."""
+        return f"{self.root}/splits/{{dataset}}/{{task}}/{{protocol}}/sub-{{subject}}.parquet"
+
+    @property
+    def audit(self) -> str:
+        """What the leakage audit found in a split."""
+        return f"{self.root}/audits/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/sub-{{subject}}.json"
+
+    @property
+    def pretraining_split(self) -> str:
+        """Window ids that a pre-training sees."""
+        return f"{self.root}/pretraining/corpora/{{corpus}}/{{holdout}}.parquet"
+
+    @property
+    def pretraining(self) -> str:
+        """Folder of one pre-training."""
+        return f"{self.root}/pretraining/{{recipe}}/{{corpus}}/{{holdout}}/seed-{{seed}}"
+
+    @property
+    def weights(self) -> str:
+        """Encoder weights."""
+        return f"{self.pretraining}/encoder.safetensors"
+
+    @property
+    def weights_config(self) -> str:
+        """What the weights are the weights of."""
+        return f"{self.pretraining}/encoder.json"
+
+    @property
+    def events(self) -> str:
+        """TensorBoard's folder."""
+        return f"{self.pretraining}/tensorboard"
+
+    @property
+    def pretraining_history(self) -> str:
+        """Loss, spread and learning rate by step."""
+        return f"{self.pretraining}/history.csv"
+
+    @property
+    def job(self) -> str:
+        """One dataset, task, protocol, arm and subject."""
+        return "{comparison}/{dataset}/{task}/{protocol}/{arm}/sub-{subject}"
+
+    def predictions(self, comparison: str) -> str:
+        """Class probabilities of every test window, by fold and seed."""
+        return f"{self.root}/{self.job}.parquet".replace("{comparison}", comparison)
+
+    def history(self, comparison: str) -> str:
+        """Learning curves by fold and seed."""
+        return f"{self.root}/{self.job}.history.csv".replace("{comparison}", comparison)
+
+    def card(self, comparison: str) -> str:
+        """What was trained, how and from what."""
+        return f"{self.root}/{self.job}.json".replace("{comparison}", comparison)
+
+    @property
+    def scores(self) -> str:
+        """Scores of all arms and subjects on one target."""
+        return f"{self.root}/scores/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}.parquet"
+
+    def table(self, suffix: str, part: str = "results") -> str:
+        """Results of a comparison, differences from its reference arm, or what leakage is worth."""
+        return f"{self.root}/tables/{{comparison}}/{part}.{suffix}"
+
+    target_figures = ("accuracies", "confusion", "learning")
+    recipe_figures = ("pretraining", "embedding")
+
+    def figure(self, name: str) -> str:
+        """A figure of a target, or of a recipe."""
+        if name in self.recipe_figures:
+            return f"{self.root}/figures/{{recipe}}/{{corpus}}/{name}.png"
+        return f"{self.root}/figures/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/{name}.png"
+
+    def resume(self, folder: str) -> str:
+        """Where a job keeps what it needs to go on; no declared output, because Snakemake deletes those."""
+        return folder.replace(self.root, f"{self.root}/resume", 1)
+
+    def log(self, rule: str, *wildcards: str) -> str:
+        """Log of a rule."""
+        return f"{self.root}/logs/{rule}/{_join(wildcards)}.log"
+
+    def benchmark(self, rule: str, *wildcards: str) -> str:
+        """Time and memory of a rule."""
+        return f"{self.root}/benchmarks/{rule}/{_join(wildcards)}.jsonl"
+
+
+def _join(wildcards: tuple[str, ...]) -> str:
+    return "/".join(f"{{{name}}}" for name in wildcards) or "all"

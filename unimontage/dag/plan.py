@@ -1,0 +1,172 @@
+"""What a configuration asks for: subjects, corpora, jobs and the weights that each job starts from."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from unimontage.config.arms import Universal
+from unimontage.config.comparisons import Comparison
+from unimontage.config.recipes import Recipe
+from unimontage.config.root import Config
+from unimontage.datasets import facts
+from unimontage.datasets.facts import DatasetFacts
+from unimontage.montage.schema import Vocabulary
+
+COMPARISONS = ("within_subject", "cross_subject", "transfer")
+WHOLE = "all"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One dataset, task, protocol, arm and subject."""
+
+    dataset: str
+    task: str
+    protocol: str
+    arm: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Answers the rules' questions about a configuration, without touching the disk."""
+
+    config: Config
+
+    def facts(self, dataset: str) -> DatasetFacts:
+        """The dataset's facts."""
+        return facts(dataset)
+
+    def subjects(self, dataset: str) -> tuple[str, ...]:
+        """Subjects of a dataset that the run uses, in the dataset's order."""
+        choice = self.config.datasets[dataset]
+        return choose(facts(dataset).subjects, choice.subjects, choice.exclude)
+
+    def sessions(self, dataset: str) -> tuple[str, ...]:
+        """Sessions of each subject that the run uses."""
+        return choose(facts(dataset).sessions, self.config.datasets[dataset].sessions)
+
+    def rate(self, dataset: str) -> float:
+        """Sampling rate of the dataset's windows in Hz."""
+        return self.config.datasets[dataset].preprocessing.resample_hz or facts(dataset).sfreq_hz
+
+    @cached_property
+    def synthetic(self) -> bool:
+        """Whether any dataset of the run is a synthetic stand-in."""
+        return any(dataset.synthetic for dataset in self.config.datasets.values())
+
+    def comparison(self, name: str) -> Comparison:
+        """A comparison by name."""
+        return getattr(self.config, name)
+
+    def corpus(self, recipe: Recipe, target: str | None) -> tuple[str, ...]:
+        """Datasets that a recipe pre-trains on when ``target`` is the target."""
+        match recipe.corpus:
+            case "all":
+                chosen = set(self.config.datasets)
+            case "others":
+                chosen = set(self.config.datasets) - {target}
+            case "target":
+                chosen = {target}
+            case names:
+                chosen = set(names)
+        return tuple(sorted(chosen))
+
+    def vocabulary(self, recipe: Recipe, corpus: tuple[str, ...]) -> Vocabulary:
+        """Electrode names of a corpus: the union (Unified Channel Schema) or the intersection."""
+        montages = [facts(dataset).channels for dataset in corpus]
+        return Vocabulary.union(montages) if recipe.vocabulary == "ucs" else Vocabulary.intersection(montages)
+
+    def rates(self, corpus: tuple[str, ...]) -> tuple[float, ...]:
+        """Sampling rates of a corpus, ascending; index 0 of the encoder's table stays for an unknown rate."""
+        return tuple(sorted({self.rate(dataset) for dataset in corpus}))
+
+    def group(self, dataset: str, subject: str) -> int:
+        """Hold-out group of a subject: by rank in a seeded order, the same for every run of this configuration."""
+        return _groups(self.subjects(dataset), self.config.splits.holdout_groups, self.config.splits.seed)[subject]
+
+    def holdout(self, job: Job) -> str:
+        """Which subjects the encoder of a job was pre-trained without.
+
+        Under ``paper`` none. Under a strict protocol the group of the target subject, unless the corpus does not hold
+        the target at all.
+        """
+        recipe = self.config.recipes[self.config.arms[job.arm].recipe]
+        if job.protocol == "paper" or job.dataset not in self.corpus(recipe, job.dataset):
+            return WHOLE
+        return f"without-group-{self.group(job.dataset, job.subject)}"
+
+    def pretrained(self, job: Job) -> dict[str, str] | None:
+        """Wildcards of the pre-training that a job starts from; None when it starts from none."""
+        arm = self.config.arms[job.arm]
+        if not isinstance(arm, Universal) or arm.init == "scratch":
+            return None
+        corpus = self.corpus(self.config.recipes[arm.recipe], job.dataset)
+        return {"recipe": arm.recipe, "corpus": "+".join(corpus), "holdout": self.holdout(job)}
+
+    def corpus_subjects(self, corpus: str, holdout: str) -> list[tuple[str, str]]:
+        """Dataset and subject of everyone that a pre-training sees."""
+        pairs = [(dataset, subject) for dataset in corpus.split("+") for subject in self.subjects(dataset)]
+        if holdout == WHOLE:
+            return pairs
+        group = int(holdout.rsplit("-", 1)[1])
+        return [(dataset, subject) for dataset, subject in pairs if self.group(dataset, subject) != group]
+
+    def pool(self, job_protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
+        """Subjects whose windows a job needs: everyone's across subjects, else the subject's own."""
+        return self.subjects(dataset) if job_protocol == "strict_loso" else (subject,)
+
+    def targets(self, comparison: str) -> Iterator[tuple[str, str, str]]:
+        """Dataset, task and protocol of every target of a comparison."""
+        for target in self.comparison(comparison).targets:
+            for task in target.tasks:
+                for protocol in target.protocols:
+                    yield target.dataset, task, protocol
+
+    def jobs(self, comparison: str) -> Iterator[Job]:
+        """All jobs of a comparison."""
+        for dataset, task, protocol in self.targets(comparison):
+            for arm in self.comparison(comparison).arms:
+                for subject in self.subjects(dataset):
+                    yield Job(dataset, task, protocol, arm, subject)
+
+    def pretrainings(self) -> list[dict[str, str]]:
+        """Wildcards of every pre-training that an arm starts from, or of every recipe when nothing is compared."""
+        jobs = [job for comparison in self.active() for job in self.jobs(comparison)]
+        starts = [self.pretrained(job) for job in jobs]
+        if not jobs:
+            corpora = {name: self.corpus(recipe, None) for name, recipe in self.config.recipes.items()}
+            starts = [{"recipe": n, "corpus": "+".join(c), "holdout": WHOLE} for n, c in corpora.items()]
+        return [dict(items) for items in sorted({tuple(start.items()) for start in starts if start})]
+
+    def attentive(self, comparison: str) -> tuple[str, ...]:
+        """Arms of a comparison that have graph attention."""
+        arms = {name: self.config.arms[name] for name in self.comparison(comparison).arms}
+        return tuple(name for name, arm in arms.items() if isinstance(arm, Universal) and arm.spatial == "gat")
+
+    def contrasted(self, comparison: str) -> bool:
+        """Whether a comparison runs the paper's protocol beside the strict one of the same folds."""
+        protocols = {protocol for _, _, protocol in self.targets(comparison)}
+        return {"paper", "strict_trial"} <= protocols
+
+    def active(self) -> tuple[str, ...]:
+        """Comparisons that compare something."""
+        return tuple(name for name in COMPARISONS if self.comparison(name).targets)
+
+
+def choose(
+    known: tuple[str, ...], choice: int | tuple[str, ...] | str, exclude: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Subjects or sessions that a choice means: ``all``, the first so many or a list, of those not excluded."""
+    left = tuple(name for name in known if name not in exclude)
+    if isinstance(choice, int):
+        return left[:choice]
+    return left if choice == "all" else tuple(name for name in left if name in choice)
+
+
+@cache
+def _groups(subjects: tuple[str, ...], groups: int, seed: int) -> dict[str, int]:
+    """Divide subjects into groups of equal size, in an order that depends on the seed and their names alone."""
+    order = sorted(subjects, key=lambda subject: hashlib.sha256(f"{seed}/{subject}".encode()).hexdigest())
+    return {subject: rank % groups for rank, subject in enumerate(order)}

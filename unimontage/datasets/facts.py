@@ -1,0 +1,212 @@
+"""What is known about a dataset before any of its files is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from unimontage.errors import UserError
+
+if TYPE_CHECKING:
+    import mne
+    import pandas as pd
+
+
+def electrodes(names: str) -> tuple[str, ...]:
+    """Channel names in file order, written as one blank-separated text."""
+    return tuple(names.split())
+
+
+class Access(StrEnum):
+    """How a researcher gets the files."""
+
+    OPEN = "open"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question asked of each trial, answered from the trial table.
+
+    Parameters
+    ----------
+    name : str
+    classes : tuple of str
+        Class names in the order of their ids.
+    columns : tuple of str
+        Trial-table columns the answer comes from. With a threshold, k columns give 2^k classes, the first column being
+        the most significant bit.
+    threshold : float, optional
+        Ratings above it are high. Without one the single column already holds class ids.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    threshold: float | None = None
+
+    def targets(self, trials: pd.DataFrame, inclusive: bool = False) -> np.ndarray:
+        """Class of each row.
+
+        Parameters
+        ----------
+        trials : DataFrame
+            Trial or window table with this task's columns.
+        inclusive : bool
+            Count a rating that equals the threshold as high. Published work uses both conventions.
+
+        Returns
+        -------
+        ndarray of int64, shape (rows,)
+            Class ids; -1 where a label is missing.
+
+        Raises
+        ------
+        UserError
+            If a column is absent or holds something that is no class id.
+        """
+        absent = [column for column in self.columns if column not in trials.columns]
+        if absent:
+            raise UserError(
+                f"task {self.name}: the trial table has no column {', '.join(absent)}",
+                expected=f"columns {', '.join(self.columns)}",
+            )
+        values = trials[list(self.columns)].to_numpy(dtype=np.float64)  # (rows, columns)
+        missing = np.isnan(values).any(axis=1)
+        if self.threshold is not None:
+            high = values >= self.threshold if inclusive else values > self.threshold
+            weights = 2 ** np.arange(len(self.columns))[::-1]
+            classes = high.astype(np.int64) @ weights
+        else:
+            classes = np.where(missing, 0, values[:, 0]).astype(np.int64)
+            odd = ~missing & ((classes != values[:, 0]) | (classes < 0) | (classes >= len(self.classes)))
+            if odd.any():
+                raise UserError(
+                    f"task {self.name}: label {values[odd, 0][0]:g} is no class",
+                    expected=f"0 to {len(self.classes) - 1} ({', '.join(self.classes)})",
+                )
+        return np.where(missing, -1, classes).astype(np.int64)
+
+
+def rating_tasks(threshold: float) -> dict[str, Task]:
+    """Tasks of a valence-arousal-dominance questionnaire split at `threshold`.
+
+    ``va4`` asks for the quadrant; in its class names V is valence, A arousal, H high, L low.
+    """
+    binary = {name: Task(name, ("low", "high"), (name,), threshold) for name in ("valence", "arousal", "dominance")}
+    quadrants = Task("va4", ("LVLA", "LVHA", "HVLA", "HVHA"), ("valence", "arousal"), threshold)
+    return binary | {"va4": quadrants}
+
+
+@dataclass(frozen=True)
+class Download:
+    """Where openly licensed files are fetched from, and what they must hash to.
+
+    Parameters
+    ----------
+    base_url : str
+        Relative paths are appended to it; ends in ``/``.
+    checksums : callable
+        Relative path -> SHA-256 known without asking the server. Read lazily, because it may need an installed package.
+    release_sums : str, optional
+        The release's own checksum list, relative to `base_url`, for files that `checksums` does not know.
+    """
+
+    base_url: str
+    checksums: Callable[[], Mapping[str, str]]
+    release_sums: str | None = None
+
+
+class Files(Protocol):
+    """Which files a subject needs; see `DatasetFacts`."""
+
+    def __call__(self, subject: str, sessions: Sequence[str] | None = None) -> tuple[tuple[str, ...], ...]:
+        """Alternatives, each complete in itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """Facts of one dataset, true of every copy of it.
+
+    Parameters
+    ----------
+    key, title : str
+    access : Access
+    license, citation, url, how_to_obtain : str
+        `how_to_obtain` is one sentence for a person without the files.
+    sfreq_hz : float
+        Sampling rate on disk.
+    channels : tuple of str
+        Canonical EEG channel names in file order.
+    subjects, sessions : tuple of str
+    trials : int
+        Expected per session.
+    tasks : dict of str to Task
+        The first is the default.
+    unit : str
+        Of the EEG on disk.
+    amplitude_uv : tuple of float
+        Plausible range of the median channel SD in microvolts, drifts removed; outside it the unit is wrong.
+    files : callable
+        (subject, sessions) -> alternatives, each a tuple of paths relative to the root; any one complete alternative is
+        enough. Without sessions: those of all sessions.
+    trial_s : float or tuple of float
+        Typical trial length in seconds, or that of each trial.
+    download : Download, optional
+    strict_folds : int
+        Folds of the trial-grouped protocol within a subject.
+    """
+
+    key: str
+    title: str
+    access: Access
+    license: str
+    citation: str
+    url: str
+    how_to_obtain: str
+    sfreq_hz: float
+    channels: tuple[str, ...]
+    subjects: tuple[str, ...]
+    sessions: tuple[str, ...]
+    trials: int
+    tasks: Mapping[str, Task]
+    unit: str
+    amplitude_uv: tuple[float, float]
+    files: Files
+    trial_s: float | tuple[float, ...]
+    download: Download | None = None
+    strict_folds: int = 5
+
+
+@dataclass
+class Recording:
+    """One session of one subject as a reader returns it.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        EEG channels only, canonical names, volts. Pieces that a file stores apart are concatenated with mne's boundary
+        annotations, so that filters stop at the edges.
+    trials : DataFrame
+        Columns ``trial`` (int from 1), ``onset_s`` (relative to the first sample of `raw`), ``duration_s``, then label
+        columns as float.
+    """
+
+    raw: mne.io.BaseRaw
+    trials: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison of a user's file with the facts."""
+
+    file: str
+    item: str
+    found: str
+    expected: str
+    agrees: bool = field(default=False)

@@ -1,0 +1,1 @@
+"""Scores, intervals and tests, all computed from saved predictions."""

@@ -1,0 +1,378 @@
+"""From predictions to scores, one value a subject, summaries over subjects, and paired comparisons of arms.
+
+All tables are long: one row a metric. Columns that a function does not know (dataset, task, protocol, arm, subject,
+classes, synthetic, paper_key) are taken as part of what identifies a row and are carried through.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from unimontage.errors import UserError
+from unimontage.evaluation.intervals import bca_interval, holm, named_generator, sign_flip_p
+from unimontage.evaluation.metrics import METRICS, Scores, chance, per_trial, score, trial_of, undefined
+
+UNITS = ("window", "trial")
+RATINGS = ("valence", "arousal")
+
+FOLD_VALUES = ("fold", "seed", "value", "chance", "reason")
+SUBJECT_VALUES = ("value", "chance", "sd_folds", "sd_seeds", "n_folds", "n_seeds", "reason")
+SUMMARY_VALUES = (
+    *("mean", "sd", "n_subjects", "ci_low", "ci_high", "confidence"),
+    *("chance", "sd_folds", "sd_seeds", "reason"),
+)
+DIFFERENCE_VALUES = (
+    *("difference", "sd", "n_subjects", "ci_low", "ci_high", "confidence"),
+    *("p", "p_holm", "reason"),
+)
+ARM_COLUMNS = ("arm", "paper_key")
+FAMILY = ("protocol", "unit", "metric")
+
+
+def score_predictions(predictions: pd.DataFrame, truth: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+    """Score every fold and seed of one job, per window and per trial.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns ``fold`` (str), ``seed`` (int), ``window`` (id) and ``p_0`` to ``p_{K-1}`` (probabilities).
+    truth : Series of int
+        Class id by window id.
+    classes : sequence of str
+        The K class names.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``fold, seed, unit, metric, value, chance, reason``: values as fractions, NaN with a reason where a
+        metric is undefined. ``chance`` is the score of always naming the commonest of all labels predicted here.
+
+    Raises
+    ------
+    UserError
+        If a column is absent, a window is predicted twice by one fold and seed, or a window has no label.
+    """
+    columns = _probability_columns(predictions, classes)
+    windows = pd.Index(predictions["window"].unique())
+    labels = _labels(windows, truth)
+    trials = _trial_labels(labels)
+    known = trials.dropna().astype(np.int64)
+    guessed = {
+        "window": chance(labels.to_numpy(), classes),
+        "trial": chance(known.to_numpy(), classes) if len(known) == len(trials) else dict.fromkeys(METRICS, np.nan),
+    }
+    parts = []
+    for (fold, seed), group in predictions.groupby(["fold", "seed"], sort=True):
+        probabilities = group[columns].to_numpy()  # (N, K)
+        ids, means = per_trial(group["window"], probabilities)  # (M,), (M, K)
+        scored = {
+            "window": score(labels[group["window"]].to_numpy(), probabilities, classes),
+            "trial": _score_trials(trials[ids], means, classes),
+        }
+        parts.extend(_rows(str(fold), int(seed), unit, scored[unit], guessed[unit]) for unit in UNITS)
+    return pd.concat(parts, ignore_index=True)
+
+
+def per_subject(scores: pd.DataFrame) -> pd.DataFrame:
+    """One value a subject: the mean over folds, then over sessions, then over seeds.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `score_predictions`, of one or many jobs, with the columns that tell the jobs apart. A fold named
+        ``session-k`` belongs to that session; a fold without a dash belongs to none.
+
+    Returns
+    -------
+    DataFrame
+        The identifying columns and `SUBJECT_VALUES`. ``sd_folds`` is the SD over folds within a session and seed,
+        averaged over sessions and seeds; ``sd_seeds`` the SD over seeds. Undefined folds are left out of the mean and
+        counted in the reason; ``n_folds`` counts all folds of a seed.
+
+    Raises
+    ------
+    UserError
+        If a fold is scored twice for one row.
+    """
+    keys = [column for column in scores.columns if column not in FOLD_VALUES]
+    twice = scores.duplicated([*keys, "fold", "seed"])
+    if twice.any():
+        row = scores[twice].iloc[0]
+        raise UserError(
+            f"fold {row['fold']} of seed {row['seed']} is scored twice",
+            expected="one score a fold, seed and metric",
+            mend="add the columns that tell the jobs apart (dataset, task, protocol, arm, subject)",
+        )
+    scores = scores.assign(session=scores["fold"].str.rpartition("-")[0])
+    sessions = _grouped(scores, [*keys, "seed", "session"])["value"].agg(value="mean", sd="std", n="size")
+    seeds = _grouped(sessions.reset_index(), [*keys, "seed"]).agg(
+        value=("value", "mean"), sd=("sd", "mean"), n=("n", "sum")
+    )
+    subjects = _grouped(seeds.reset_index(), keys).agg(
+        value=("value", "mean"),
+        sd_folds=("sd", "mean"),
+        sd_seeds=("value", "std"),
+        n_folds=("n", "max"),
+        n_seeds=("seed", "nunique"),
+    )
+    subjects["chance"] = _grouped(scores, keys)["chance"].mean()
+    subjects["reason"] = _reasons(scores, keys, "folds").reindex(subjects.index)
+    return subjects.reset_index()[[*keys, *SUBJECT_VALUES]]
+
+
+def mean_of_tasks(subject_scores: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
+    """Each subject's mean over `tasks`, as rows of a task named ``mean of a and b``.
+
+    Parameters
+    ----------
+    subject_scores : DataFrame
+        From `per_subject`, with columns ``dataset``, ``task`` and ``classes``.
+    tasks : sequence of str
+        Tasks to average; datasets without all of them get no row.
+
+    Returns
+    -------
+    DataFrame
+        New rows only. A subject for whom one of the tasks is absent or NaN gets NaN and the reason.
+
+    Raises
+    ------
+    UserError
+        If the tasks of a dataset have different classes: their mean would mix unlike things.
+    """
+    name = f"mean of {', '.join(tasks[:-1])} and {tasks[-1]}"
+    chosen = subject_scores[subject_scores["task"].isin(tasks)]
+    complete = chosen.groupby("dataset")["task"].transform("nunique") == len(set(tasks))
+    chosen = chosen[complete]
+    if not len(chosen):
+        return chosen
+    for dataset, group in chosen.groupby("dataset"):
+        if group["classes"].nunique() > 1:
+            kinds = group.drop_duplicates("task").set_index("task")["classes"]
+            found = " and ".join(f"{task} ({kind})" for task, kind in kinds.items())
+            raise UserError(
+                f"{dataset}: a mean of {found} was asked for",
+                expected="tasks with the same classes",
+                mend="average tasks that ask the same question, or none",
+            )
+    keys = [column for column in chosen.columns if column not in (*SUBJECT_VALUES, "task")]
+    groups = _grouped(chosen, keys)
+    means = groups[["value", "chance", "sd_folds", "sd_seeds"]].mean(skipna=False)
+    means[["n_folds", "n_seeds"]] = groups[["n_folds", "n_seeds"]].min()
+    means["reason"] = groups["reason"].agg(lambda reasons: "; ".join(dict.fromkeys(filter(None, reasons))))
+    partial = groups.size() < len(tasks)
+    means.loc[partial, "value"] = np.nan
+    means.loc[partial, "reason"] = "not every task of the mean is scored"
+    return means.reset_index().assign(task=name)[list(subject_scores.columns)]
+
+
+def with_rating_mean(subject_scores: pd.DataFrame, tasks: Sequence[str] = RATINGS) -> pd.DataFrame:
+    """Append `mean_of_tasks` for every dataset that has both rating tasks with the same classes."""
+    ratings = subject_scores[subject_scores["task"].isin(tasks)]
+    alike = ratings.groupby("dataset")["classes"].transform("nunique") == 1
+    means = mean_of_tasks(ratings[alike], tasks)
+    return pd.concat([subject_scores, means], ignore_index=True)
+
+
+def summarise(
+    subject_scores: pd.DataFrame, resamples: int, confidence: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Mean over subjects with its spread and its interval.
+
+    Parameters
+    ----------
+    subject_scores : DataFrame
+        From `per_subject`, with a column ``subject``.
+    resamples, confidence, rng
+        As in `unimontage.evaluation.intervals.bca_interval`. One number is drawn from `rng`; each row then has its own
+        generator, named by its identifying columns.
+
+    Returns
+    -------
+    DataFrame
+        The identifying columns and `SUMMARY_VALUES`, as fractions. ``sd`` is over subjects (n - 1); ``sd_folds`` and
+        ``sd_seeds`` are means over subjects. Undefined subjects are left out of the mean, of ``n_subjects`` and of the
+        interval, and counted in the reason.
+    """
+    keys = [column for column in subject_scores.columns if column not in (*SUBJECT_VALUES, "subject")]
+    root = int(rng.integers(2**32))
+    absent = _reasons(subject_scores, keys, "subjects")
+    summaries = _grouped(subject_scores, keys).agg(
+        mean=("value", "mean"),
+        sd=("value", "std"),
+        n_subjects=("value", "count"),
+        chance=("chance", "mean"),
+        sd_folds=("sd_folds", "mean"),
+        sd_seeds=("sd_seeds", "mean"),
+    )
+    intervals = _grouped(subject_scores, keys)["value"].agg(list)
+    bounds = [
+        bca_interval(np.array(values), resamples, confidence, named_generator(root, *key))
+        for key, values in intervals.items()
+    ]
+    summaries["ci_low"], summaries["ci_high"], reasons = zip(*bounds, strict=True)
+    summaries["confidence"] = confidence
+    summaries["reason"] = _joined(absent.reindex(summaries.index), reasons)
+    return summaries.reset_index()[[*keys, *SUMMARY_VALUES]]
+
+
+def paired_differences(
+    subject_scores: pd.DataFrame,
+    reference_arm: str,
+    *,
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+    family: Sequence[str] = FAMILY,
+) -> pd.DataFrame:
+    """Each arm minus the reference arm, subject by subject.
+
+    Parameters
+    ----------
+    subject_scores : DataFrame
+        From `per_subject`, with arm, subject and protocol. Of other columns only ``paper_key`` may differ between arms.
+    reference_arm : str
+        The arm that the others are compared with.
+    resamples, confidence, rng
+        As in `summarise`.
+    family : sequence of str
+        Rows that agree in these columns are one family for Holm's correction: by default all arms, datasets and tasks
+        of a protocol.
+
+    Returns
+    -------
+    DataFrame
+        The identifying columns, ``arm``, ``reference`` and `DIFFERENCE_VALUES`, as fractions. Subjects for whom either
+        score is NaN are left out and counted in the reason.
+
+    Raises
+    ------
+    UserError
+        If the reference arm is absent, or two arms have different subjects.
+    """
+    keys = [column for column in subject_scores.columns if column not in (*SUBJECT_VALUES, *ARM_COLUMNS, "subject")]
+    root = int(rng.integers(2**32))
+    rows = []
+    for key, group in _grouped(subject_scores, keys):
+        place = dict(zip(keys, key, strict=True))
+        _require_same_subjects(group, reference_arm, place)
+        wide = group.pivot(index="subject", columns="arm", values="value")  # (subjects, arms)
+        for arm in (arm for arm in group["arm"].unique() if arm != reference_arm):
+            differences = (wide[arm] - wide[reference_arm]).to_numpy()
+            row = _difference(differences, resamples, confidence, named_generator(root, *key, arm))
+            rows.append(place | {"arm": arm, "reference": reference_arm} | row)
+    table = pd.DataFrame(rows, columns=[*keys, "arm", "reference", *DIFFERENCE_VALUES])
+    if len(table):
+        table["p_holm"] = _grouped(table, list(family))["p"].transform(lambda p: holm(p.to_numpy()))
+    return table
+
+
+def _difference(differences: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator) -> dict:
+    defined = differences[~np.isnan(differences)]
+    interval = bca_interval(defined, resamples, confidence, rng)
+    p, weak = sign_flip_p(defined, rng)
+    lost = len(differences) - len(defined)
+    left_out = f"undefined for {lost} of {len(differences)} subjects" if lost else ""
+    return {
+        "difference": defined.mean() if len(defined) else np.nan,
+        "sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
+        "n_subjects": len(defined),
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "confidence": confidence,
+        "p": p,
+        "p_holm": np.nan,
+        "reason": "; ".join(filter(None, (left_out, interval.reason, weak))),
+    }
+
+
+def _require_same_subjects(group: pd.DataFrame, reference: str, where: dict[str, object]) -> None:
+    subjects = {arm: set(members["subject"]) for arm, members in group.groupby("arm", sort=False)}
+    place = " ".join(str(where[key]) for key in ("dataset", "task", "protocol") if key in where)
+    if reference not in subjects:
+        raise UserError(f"{place}: no scores of reference arm {reference}", expected=f"it beside {', '.join(subjects)}")
+    for arm, members in subjects.items():
+        odd = sorted(members ^ subjects[reference])
+        if odd:
+            raise UserError(
+                f"{place}: arms {arm} and {reference} have different subjects; only one of them has {', '.join(odd)}",
+                expected="the same subjects in every arm of a comparison",
+                mend="let the missing jobs finish, or exclude these subjects",
+            )
+
+
+def _grouped(table: pd.DataFrame, keys: list[str]):
+    return table.groupby(keys, sort=False, dropna=False, observed=True)
+
+
+def _reasons(table: pd.DataFrame, keys: list[str], what: str) -> pd.Series:
+    """Reason of each group: how many of its values are undefined, and the first one's reason."""
+    counts = _grouped(table.assign(defined=table["value"].notna()), keys)["defined"].agg(["size", "sum"])
+    first = _grouped(table[table["value"].isna()], keys)["reason"].first().reindex(counts.index)
+    texts = [
+        f"undefined in {size - defined} of {size} {what}: {reason}" if size > defined else ""
+        for size, defined, reason in zip(counts["size"], counts["sum"], first, strict=True)
+    ]
+    return pd.Series(texts, index=counts.index, dtype=object)
+
+
+def _joined(*columns: Sequence[str]) -> list[str]:
+    return ["; ".join(filter(None, texts)) for texts in zip(*columns, strict=True)]
+
+
+def _rows(fold: str, seed: int, unit: str, scores: Scores, guessed: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "fold": fold,
+            "seed": seed,
+            "unit": unit,
+            "metric": METRICS,
+            "value": [scores.values[metric] for metric in METRICS],
+            "chance": [guessed[metric] for metric in METRICS],
+            "reason": [scores.reasons.get(metric, "") for metric in METRICS],
+        }
+    )
+
+
+def _score_trials(labels: pd.Series, means: np.ndarray, classes: Sequence[str]) -> Scores:
+    if labels.isna().any():
+        return undefined("the label changes within a trial")
+    return score(labels.to_numpy(dtype=np.int64), means, classes)
+
+
+def _trial_labels(labels: pd.Series) -> pd.Series:
+    """Label of each trial; NaN where its windows disagree."""
+    grouped = labels.groupby(trial_of(labels.index).to_numpy())
+    return grouped.first().astype(np.float64).where(grouped.nunique() == 1)
+
+
+def _labels(windows: pd.Index, truth: pd.Series) -> pd.Series:
+    unknown = windows[~windows.isin(truth.index)]
+    if len(unknown):
+        raise UserError(
+            f"{len(unknown)} predicted windows have no label, the first is {unknown[0]}",
+            expected="a label for every predicted window",
+            mend="make predictions and labels from the same window store",
+        )
+    return truth.loc[windows].astype(np.int64)
+
+
+def _probability_columns(predictions: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    columns = [f"p_{k}" for k in range(len(classes))]
+    absent = [name for name in ("fold", "seed", "window", *columns) if name not in predictions.columns]
+    if absent or not len(predictions):
+        raise UserError(
+            f"predictions have {len(predictions)} rows" + (f" and no column {', '.join(absent)}" if absent else ""),
+            expected=f"rows with columns fold, seed, window, {columns[0]} to {columns[-1]}",
+        )
+    if f"p_{len(classes)}" in predictions.columns:
+        raise UserError(f"predictions have more than {len(classes)} classes", expected=f"{', '.join(classes)}")
+    twice = predictions.duplicated(["fold", "seed", "window"])
+    if twice.any():
+        row = predictions[twice].iloc[0]
+        raise UserError(
+            f"window {row['window']} is predicted twice in fold {row['fold']} of seed {row['seed']}",
+            expected="one prediction a window, fold and seed",
+        )
+    return columns

@@ -1,0 +1,1 @@
+"""Electrode names, positions, and the channel vocabulary shared by all datasets."""

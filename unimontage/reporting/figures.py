@@ -1,0 +1,372 @@
+"""Figures. Each function returns a matplotlib figure that was made without a display and belongs to no global state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from unimontage.montage.positions import positions_3d
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart with every common form of colour blindness; yellow and grey last.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#999999", "#F0E442")
+BLUE, ORANGE = OKABE_ITO[:2]
+QUIET = "#767676"
+
+
+def subject_accuracies(
+    scores: pd.DataFrame,
+    summaries: pd.DataFrame | None = None,
+    *,
+    synthetic: bool,
+    title: str = "Scores of single subjects",
+) -> Figure:
+    """One dot a subject and arm, subjects joined by lines, with means and intervals beside them.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `per_subject`, of one dataset, task, protocol, unit and metric.
+    summaries : DataFrame, optional
+        From `summarise`, the same selection. Without it means stand alone.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    arms = list(scores["arm"].unique())
+    wide = scores.pivot(index="subject", columns="arm", values="value")[arms] * 100  # (subjects, arms)
+    figure = _figure(max(5.0, 1.5 + 1.3 * len(arms)), 4.8, title, synthetic)
+    axes = _axes(figure.subplots())
+    places = np.arange(len(arms))
+    axes.plot(places, wide.to_numpy().T, color=QUIET, linewidth=0.6, alpha=0.4, zorder=1)
+    for k, arm in enumerate(arms):
+        axes.scatter(np.full(len(wide), k), wide[arm], s=22, color=_colour(k), alpha=0.75, linewidth=0, zorder=2)
+    means = wide.mean() if summaries is None else summaries.set_index("arm").loc[arms, "mean"] * 100
+    axes.scatter(places + 0.2, means, marker="D", s=34, color="black", zorder=3, label="mean over subjects")
+    if summaries is not None:
+        bounds = summaries.set_index("arm").loc[arms, ["ci_low", "ci_high"]] * 100
+        axes.vlines(places + 0.2, bounds["ci_low"], bounds["ci_high"], color="black", label="interval of the mean")
+    axes.axhline(scores["chance"].mean() * 100, color=QUIET, linestyle="--", linewidth=1, label="chance")
+    axes.set_xticks(places, arms, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_xlim(-0.4, len(arms) - 0.4)
+    axes.set_ylabel(f"{_words(scores['metric'].iloc[0])} in percent")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def confusion_matrices(
+    matrices: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    synthetic: bool,
+    title: str = "Confusion of classes",
+) -> Figure:
+    """One panel an arm: share of each true class (row) that was given each name (column).
+
+    Parameters
+    ----------
+    matrices : mapping of str to ndarray, shape (K, K)
+        Counts by arm, true classes along the first axis, from `unimontage.evaluation.metrics.confusion`.
+    classes : sequence of str
+        The K class names.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    per_row = min(4, len(matrices))
+    rows = -(-len(matrices) // per_row)
+    side = 1.3 + 0.45 * len(classes)
+    figure = _figure(max(5.0, per_row * side + 1), rows * (side + 0.3) + 1, title, synthetic)
+    panels = figure.subplots(rows, per_row, squeeze=False, sharey=True).ravel()
+    for axes, (arm, counts) in zip(panels, matrices.items(), strict=False):
+        counts = np.asarray(counts, dtype=np.float64)
+        totals = counts.sum(axis=1, keepdims=True)
+        shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0) * 100  # (K, K)
+        image = axes.imshow(shares, vmin=0, vmax=100, cmap="cividis")
+        for row, column in np.ndindex(*shares.shape):
+            share = shares[row, column]
+            text = "–" if np.isnan(share) else f"{share:.0f}"
+            axes.text(column, row, text, ha="center", va="center", color="black" if share > 55 else "white")
+        axes.set_title(arm, fontsize=10)
+        axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(classes)), classes)
+    for axes in panels[len(matrices) :]:
+        axes.set_visible(False)
+    figure.supxlabel("predicted class", fontsize=10)
+    figure.supylabel("true class", fontsize=10)
+    figure.colorbar(image, ax=panels, label="percent of the true class", shrink=0.8)
+    return figure
+
+
+def learning_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Fine-tuning") -> Figure:
+    """Training and validation loss by epoch, one panel an arm, one thin line a run, the median thick.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns ``fold, seed, epoch, train_loss, val_loss``, where wanted ``arm`` and any others that tell runs apart;
+        ``val_loss`` is NaN where there is no validation set. An epoch that is not above the one before, for the same
+        fold, seed and others, begins another run, so the histories of several subjects may follow each other.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    arms = dict(list(history.groupby("arm", sort=False))) if "arm" in history.columns else {"": history}
+    per_row = min(3, len(arms))
+    rows = -(-len(arms) // per_row)
+    figure = _figure(max(6.4, 3.6 * per_row), 1.6 + 2.8 * rows, title, synthetic)
+    panels = figure.subplots(rows, per_row, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, (arm, runs) in zip(panels, arms.items(), strict=False):
+        _axes(axes).set_title(arm, fontsize=10)
+        _losses(axes, runs)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("epoch")
+    for axes in panels[len(arms) :]:
+        axes.set_visible(False)
+    figure.supylabel("loss in nats", fontsize=10)
+    lines = {line.get_label(): line for axes in panels for line in axes.lines if not line.get_label().startswith("_")}
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def pretraining_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Pre-training") -> Figure:
+    """Loss, spread of the embeddings and learning rate by step, on one axis of steps.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns ``step, loss, spread, lr`` and, where there are several runs, ``seed``. A spread that falls to zero
+        means that all inputs get one embedding.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    figure = _figure(6.4, 6.4, title, synthetic)
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1.4))
+    runs = dict(list(history.groupby("seed"))) if "seed" in history.columns else {0: history}
+    for axes, column, label in zip(panels, ("loss", "spread", "lr"), ("loss", "spread", "learning rate"), strict=True):
+        _axes(axes).set_ylabel(label)
+        for k, (seed, run) in enumerate(runs.items()):
+            smooth = run[column].rolling(max(1, len(run) // 50), min_periods=1).mean()
+            axes.plot(run["step"], smooth if column != "lr" else run[column], color=_colour(k), label=f"seed {seed}")
+            if column != "lr":
+                axes.plot(run["step"], run[column], color=_colour(k), linewidth=0.8, alpha=0.3)
+    panels[1].set_ylim(bottom=0)
+    panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    panels[2].set_xlabel("step")
+    if len(runs) > 1:
+        panels[2].legend(frameon=False, fontsize=9)
+    figure.align_ylabels(panels)
+    return figure
+
+
+def attention_topomap(
+    channels: Sequence[str], values: np.ndarray, *, synthetic: bool, title: str = "Attention received by electrodes"
+) -> Figure:
+    """`attention_topomaps` of a single head: C electrode names and one value for each, shape (C,)."""
+    return attention_topomaps(pd.DataFrame({"": values}, index=list(channels)), synthetic=synthetic, title=title)
+
+
+def attention_topomaps(
+    values: pd.DataFrame, *, synthetic: bool, title: str = "Attention received by electrodes"
+) -> Figure:
+    """One template head an arm, seen from above, nose up, all on one colour scale.
+
+    Parameters
+    ----------
+    values : DataFrame
+        For example the mean attention that each electrode (row) receives in each arm (column). CB1 and CB2 are drawn at
+        PO9 and PO10, so no montage may hold both of such a pair.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+
+    Raises
+    ------
+    UserError
+        If an electrode has no template position.
+    """
+    import mne
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=1.5, foreground="white")]  # names stay readable on dark ground
+    per_row = min(3, values.shape[1])
+    rows = -(-values.shape[1] // per_row)
+    figure = _figure(1.0 + 4.2 * per_row, 0.8 + 4.0 * rows, title, synthetic)
+    panels = figure.subplots(rows, per_row, squeeze=False).ravel()
+    names = [str(name) for name in values.index]
+    places = _seen_from_above(names)  # (C, 2)
+    bounds = (float(values.min(axis=None)), float(values.max(axis=None)))
+    style = {"show": False, "sphere": (0.0, 0.0, 0.0, 1.0), "extrapolate": "head", "cmap": "cividis", "sensors": False}
+    for axes, (arm, received) in zip(panels, values.items(), strict=False):
+        contours = 4 if np.ptp(received) else 0  # equal values have no contours
+        image, _ = mne.viz.plot_topomap(
+            received.to_numpy(dtype=np.float64),
+            places,
+            **{"axes": axes, "vlim": bounds, "contours": contours, **style},
+        )
+        axes.set_title(arm, fontsize=10)
+        for name, place in zip(names, places, strict=True):
+            axes.text(*place, name, fontsize=8 if len(names) <= 32 else 6, ha="center", va="center", path_effects=halo)
+    for axes in panels[values.shape[1] :]:
+        axes.set_visible(False)
+    figure.colorbar(image, ax=panels, shrink=0.7, label="attention")
+    return figure
+
+
+def embedding_map(
+    points: np.ndarray,
+    channels: Sequence[str],
+    labels: Sequence[str],
+    *,
+    synthetic: bool,
+    title: str = "Embeddings in two dimensions",
+) -> Figure:
+    """The same points twice: coloured by channel, and coloured by class.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, 2)
+        Embeddings brought to two dimensions.
+    channels, labels : sequence of str, length N
+        Electrode and class of each point.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    points = np.asarray(points)
+    figure = _figure(10.0, 5.0, title, synthetic)
+    for axes, names, what in zip(figure.subplots(1, 2), (channels, labels), ("channel", "class"), strict=True):
+        axes.spines[:].set_visible(False)
+        groups = list(dict.fromkeys(names))
+        colours = _colours(len(groups))
+        codes = pd.Categorical(names, categories=groups).codes
+        order = np.random.default_rng(0).permutation(len(points))  # so that no group hides the others
+        axes.scatter(*points[order].T, s=9, c=[colours[code] for code in codes[order]], linewidth=0, alpha=0.7)
+        handles = [axes.scatter([], [], s=24, color=colours[k], label=name) for k, name in enumerate(groups)]
+        axes.legend(
+            handles=handles,
+            title=what,
+            ncols=min(8, max(1, -(-len(groups) // 8) if len(groups) > 9 else len(groups))),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.02),
+            fontsize=7 if len(groups) > 9 else 9,
+            frameon=False,
+            columnspacing=0.8,
+            handletextpad=0.1,
+        )
+        axes.set(xticks=[], yticks=[], title=f"coloured by {what}")
+    return figure
+
+
+def protocol_contrast_figure(
+    contrast: pd.DataFrame, *, synthetic: bool, title: str = "What leakage is worth", strict: str = "strict_trial"
+) -> Figure:
+    """One line an arm from its strict score to its score under protocol ``paper``.
+
+    Parameters
+    ----------
+    contrast : DataFrame
+        From `unimontage.reporting.tables.protocol_contrast`.
+    synthetic : bool
+        Stamp the figure.
+    title, strict : str
+        The strict protocol is a column of `contrast`.
+    """
+    figure = _figure(8.0, 1.8 + 0.34 * len(contrast), title, synthetic)
+    axes = _axes(figure.subplots())
+    heights = np.arange(len(contrast))[::-1]
+    axes.hlines(heights, contrast[strict], contrast["paper"], color=QUIET, linewidth=2, zorder=1)
+    axes.scatter(contrast[strict], heights, color=BLUE, s=44, zorder=2, label=strict)
+    axes.scatter(contrast["paper"], heights, color=ORANGE, s=44, marker="D", zorder=2, label="paper")
+    for height, (_, row) in zip(heights, contrast.iterrows(), strict=True):
+        axes.annotate(
+            f"{row['leakage']:+.1f}",
+            (max(row[strict], row["paper"]), height),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    axes.set_yticks(heights, contrast["dataset"] + ", " + contrast["task"] + ", " + contrast["arm"])
+    axes.margins(x=0.12)
+    metric = _words(contrast["metric"].iloc[0]) if len(contrast) else "score"
+    axes.set_xlabel(f"mean {metric.lower()} in percent; the numbers are points")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _figure(width: float, height: float, title: str, synthetic: bool) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"SYNTHETIC data: {title}" if synthetic else title, fontsize=12)
+    if synthetic:
+        size = 11 * min(width, 2 * height)
+        style = {"color": "black", "alpha": 0.13, "rotation": 25, "zorder": 10, "weight": "bold"}
+        figure.text(0.5, 0.5, "SYNTHETIC", size=size, ha="center", va="center", **style)
+    return figure
+
+
+def _seen_from_above(names: Sequence[str]) -> np.ndarray:
+    """Where electrodes stand on a flat head of radius 1, shape (C, 2): distance from CZ is angle, 1 being 90 degrees.
+
+    The template head is tilted, off the origin and longer than wide. It is made a unit sphere whose equator runs
+    through FPZ, OZ, T7 and T8, as drawings of the 10-20 system have it.
+    """
+    ring = positions_3d(("FPZ", "OZ", "T7", "T8"))  # (4, 3)
+    _, y, z = ring[0] - ring[1]  # from back to front
+    length = np.hypot(y, z)
+    tilt = np.array([[1, 0, 0], [0, y / length, z / length], [0, -z / length, y / length]])
+    ring = ring @ tilt.T
+    centre = np.array([ring[2:, 0].mean(), ring[:2, 1].mean(), ring[:, 2].mean()])
+    top = (positions_3d(("CZ",)) @ tilt.T - centre)[0, 2]
+    axes = np.array([np.ptp(ring[2:, 0]) / 2, np.ptp(ring[:2, 1]) / 2, top])
+    unit = (positions_3d(names) @ tilt.T - centre) / axes  # (C, 3)
+    across = np.hypot(unit[:, 0], unit[:, 1])  # (C,)
+    angle = np.arctan2(across, unit[:, 2]) / (np.pi / 2)
+    return unit[:, :2] * (angle / np.maximum(across, 1e-9))[:, None]
+
+
+def _losses(axes: Axes, history: pd.DataFrame) -> None:
+    """Losses of one arm: single runs faint, their median strong."""
+    losses = ("train_loss", "val_loss")
+    keys = [column for column in history.columns if column not in ("epoch", *losses)]
+    again = history.groupby(keys, dropna=False)["epoch"].diff() <= 0
+    history = history.assign(run=again.groupby([history[key] for key in keys], dropna=False).cumsum())
+    for column, colour, label in zip(losses, (BLUE, ORANGE), ("training", "validation"), strict=True):
+        runs = history.pivot(index="epoch", columns=[*keys, "run"], values=column)  # (epochs, runs)
+        if runs.notna().to_numpy().any():
+            axes.plot(runs.index, runs, color=colour, linewidth=0.6, alpha=0.25)
+            axes.plot(runs.index, runs.median(axis=1), color=colour, linewidth=2.2, label=f"{label}, median of runs")
+
+
+def _axes(axes: Axes) -> Axes:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    return axes
+
+
+def _colour(k: int) -> str:
+    return OKABE_ITO[k % len(OKABE_ITO)]
+
+
+def _colours(count: int) -> list:
+    """A colour a group: the palette while it lasts, else an even walk through a perceptually uniform map."""
+    if count <= len(OKABE_ITO):
+        return list(OKABE_ITO[:count])
+    from matplotlib import colormaps
+
+    return list(colormaps["viridis"](np.linspace(0, 1, count)))
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ").capitalize()

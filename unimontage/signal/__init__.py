@@ -1,0 +1,1 @@
+"""Signal operations on whole batches: filters, resampling, normalisation, alignment, augmentation."""

@@ -1,0 +1,1 @@
+"""One function a rule: read files, call the pure core, write files."""

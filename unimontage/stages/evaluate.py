@@ -1,0 +1,163 @@
+"""Rules score and table: every number is computed from saved predictions, and test labels are read nowhere else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from unimontage.config.evaluation import Evaluation
+from unimontage.datasets import facts
+from unimontage.errors import UserError
+from unimontage.evaluation.aggregate import (
+    paired_differences,
+    per_subject,
+    score_predictions,
+    summarise,
+    with_rating_mean,
+)
+from unimontage.reporting.figures import protocol_contrast_figure
+from unimontage.reporting.tables import SYNTHETIC, differences_table, protocol_contrast, results_table, to_html, to_text
+from unimontage.splits.files import Table, read_table, write_table
+from unimontage.stages.request import Request, logger
+from unimontage.windows import WindowStore
+from unimontage.windows.atomic import atomic
+
+
+class ScoreRequest(Request):
+    """Score all arms and subjects on one target."""
+
+    windows: tuple[Path, ...]
+    predictions: tuple[Path, ...]
+    arms: tuple[str, ...]
+    subjects: tuple[str, ...]
+    threshold_inclusive: bool
+    scores: Path
+
+
+class TableRequest(Request):
+    """Tabulate a comparison."""
+
+    scores: tuple[Path, ...]
+    title: str
+    reference: str
+    evaluation: Evaluation
+    csv: Path
+    html: Path
+    txt: Path
+    differences_csv: Path
+    differences_html: Path
+
+
+class ContrastRequest(Request):
+    """Tabulate the paper's protocol beside the strict one."""
+
+    results: Path
+    title: str
+    csv: Path
+    html: Path
+    figure: Path
+
+
+def score(request: ScoreRequest) -> None:
+    """Join predictions with the truth and score every fold and seed of every arm and subject."""
+    truths: dict[str, pd.Series] = {}
+    parts, synthetic = [], set()
+    jobs = [(arm, subject) for arm in request.arms for subject in request.subjects]
+    for (arm, subject), path in zip(jobs, request.predictions, strict=True):
+        predictions = read_table(path)
+        task = predictions.facts["task"]
+        if task not in truths:
+            truths[task] = truth(request.windows, predictions, request.threshold_inclusive)
+        classes = predictions.facts["classes"]
+        scores = score_predictions(predictions.rows, truths[task], classes)
+        parts.append(scores.assign(**_identity(predictions, arm, subject)))
+        synthetic.add(predictions.facts["synthetic"])
+    inputs = {str(path): read_table(path).facts["split_sha256"] for path in request.predictions}
+    write_table(
+        request.scores,
+        pd.concat(parts, ignore_index=True),
+        {"synthetic": any(synthetic), "splits": inputs, "code": request.code},
+    )
+    logger.info("%d predictions files", len(parts))
+
+
+def truth(windows: Sequence[Path], predictions: Table, inclusive: bool) -> pd.Series:
+    """Class ids of all windows of a task, by window id.
+
+    Raises
+    ------
+    UserError
+        The predictions were made from other windows than those at hand.
+    """
+    stores = [WindowStore.open(path) for path in windows]
+    task = facts(predictions.facts["dataset"]).tasks[predictions.facts["task"]]
+    if list(task.classes) != predictions.facts["classes"]:
+        raise UserError(
+            f"predictions of {', '.join(predictions.facts['classes'])} for task {task.name}",
+            expected=", ".join(task.classes),
+            mend="remove the results of this task and run the same command again",
+        )
+    labels = [pd.Series(task.targets(s.table, inclusive), index=pd.Index(s.table["window"])) for s in stores]
+    every = pd.concat(labels)
+    return every[every >= 0]
+
+
+def tabulate(request: TableRequest) -> None:
+    """Write a comparison's results and the differences from its reference arm."""
+    scores = _scores(request.scores)
+    options = request.evaluation
+    subjects = with_rating_mean(per_subject(scores))
+    which = {"metric": options.metric, "unit": options.unit}
+    rng = np.random.default_rng
+    summaries = summarise(subjects, options.resamples, options.confidence, rng(options.seed))
+    pairs = paired_differences(
+        subjects,
+        request.reference,
+        resamples=options.resamples,
+        confidence=options.confidence,
+        rng=rng(options.seed),
+    )
+    results, differences = results_table(summaries, **which), differences_table(pairs, **which)
+    synthetic = bool(scores["synthetic"].any())
+    write_text(request.csv, results.to_csv(index=False))
+    write_text(request.html, to_html(results, request.title, synthetic))
+    write_text(request.differences_csv, differences.to_csv(index=False))
+    title = f"{request.title}: differences from {request.reference}"
+    write_text(request.differences_html, to_html(differences, title, synthetic))
+    write_text(request.txt, f"{request.title}\n{to_text(results)}\n\n{title}\n{to_text(differences)}\n")
+
+
+def contrast(request: ContrastRequest) -> None:
+    """Write what the paper's protocol gives more than the strict one: the leakage, in points."""
+    results = pd.read_csv(request.results)
+    table = protocol_contrast(results)
+    synthetic = bool((results["data"] == SYNTHETIC).any())
+    write_text(request.csv, table.to_csv(index=False))
+    write_text(request.html, to_html(table, request.title, synthetic))
+    with atomic(request.figure) as aside:
+        protocol_contrast_figure(table, synthetic=synthetic).savefig(aside, format="png")
+
+
+def _scores(paths: Sequence[Path]) -> pd.DataFrame:
+    return pd.concat([read_table(path).rows for path in paths], ignore_index=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file; it appears whole or not at all."""
+    with atomic(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def _identity(predictions: Table, arm: str, subject: str) -> dict[str, object]:
+    known = predictions.facts
+    return {
+        "dataset": known["dataset"],
+        "task": known["task"],
+        "protocol": known["protocol"],
+        "arm": arm,
+        "subject": subject,
+        "classes": ", ".join(known["classes"]),
+        "synthetic": known["synthetic"],
+        "paper_key": known["arm"]["paper"],
+    }

@@ -1,0 +1,66 @@
+"""From a rule to a stage: a typed request, a log, and one line for the user when the input is bad."""
+
+import logging
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from unimontage.errors import UserError
+
+logger = logging.getLogger("unimontage")
+
+
+class Request(BaseModel):
+    """What a rule asks of its stage: the rule's named inputs, outputs and params, checked and closed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    code: str
+    """Fingerprint of the code that answers the request."""
+
+
+def run(stage: Callable[[Any], None], snakemake: Any) -> None:
+    """Call a stage with the request that its rule states.
+
+    A :class:`UserError` becomes one line in the log and on the screen, and exit status 1.
+
+    Parameters
+    ----------
+    stage : callable
+        Takes one argument, ``request``, a subclass of :class:`Request`.
+    snakemake : object
+        The rule's side of the script: named inputs, outputs and params, log and threads.
+    """
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=[logging.FileHandler(log, mode="w")],
+        force=True,
+    )
+    try:
+        stage(build(stage, snakemake))
+    except UserError as error:
+        logger.error("%s", error)
+        print(f"\n{snakemake.rule}: {error}\n", file=sys.stderr, flush=True)
+        sys.exit(1)
+    except Exception:
+        logger.exception("rule %s failed", snakemake.rule)
+        raise
+
+
+def build(stage: Callable[[Any], None], snakemake: Any) -> Request:
+    """The typed request of a stage from a rule's named parts."""
+    kind = typing.get_type_hints(stage)["request"]
+    values: dict[str, Any] = {}
+    for part in (snakemake.input, snakemake.output, snakemake.params):
+        values |= {name: list(value) if isinstance(value, list) else value for name, value in part.items()}
+    if "threads" in kind.model_fields:
+        values["threads"] = snakemake.threads
+    return kind.model_validate(values)

@@ -1,0 +1,108 @@
+"""Rules split and corpus: which windows train, validate, test and pre-train."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from unimontage.config.comparisons import Protocol
+from unimontage.config.splits import Splits
+from unimontage.datasets import facts
+from unimontage.errors import UserError
+from unimontage.splits import protocols
+from unimontage.splits.files import write_table
+from unimontage.stages.request import Request, logger
+from unimontage.windows import WindowStore
+
+
+class SplitRequest(Request):
+    """Divide the windows of one target subject."""
+
+    windows: tuple[Path, ...]
+    dataset: str
+    task: str
+    protocol: Protocol
+    subject: str
+    splits: Splits
+    split: Path
+
+
+class CorpusRequest(Request):
+    """List the windows that a pre-training may see."""
+
+    windows: tuple[Path, ...]
+    corpus: str
+    holdout: str
+    ids: Path
+
+
+def split(request: SplitRequest) -> None:
+    """Write the folds of a target subject under a protocol."""
+    task = facts(request.dataset).tasks[request.task]
+    stores = [WindowStore.open(path) for path in request.windows]
+    table = pd.concat([_labelled(store, task, request.splits.threshold_inclusive) for store in stores])
+    table = table[table["target"] >= 0].reset_index(drop=True)
+    try:
+        folds = _divide(table, request)
+    except UserError as error:
+        where = f"{request.dataset} subject {request.subject}, task {request.task}, protocol {request.protocol}"
+        raise UserError(f"{where}: {error.what}", expected=error.expected, mend=error.mend) from error
+    write_table(
+        request.split,
+        folds,
+        {
+            "dataset": request.dataset,
+            "task": request.task,
+            "classes": list(task.classes),
+            "protocol": request.protocol,
+            "subject": request.subject,
+            "splits": request.splits.model_dump(),
+            "normalisation": "all" if request.protocol == "paper" else "training",
+            "tables": {store.attributes["subject"]: store.attributes["table_hash"] for store in stores},
+            "synthetic": any(store.attributes["synthetic"] for store in stores),
+            "code": request.code,
+        },
+    )
+    counts = folds.groupby("role", observed=True).size().to_dict()
+    logger.info("%d folds, %s", folds["fold"].nunique(), counts)
+
+
+def corpus(request: CorpusRequest) -> None:
+    """Write the ids and content digests of a corpus's windows."""
+    stores = [WindowStore.open(path) for path in request.windows]
+    rows = pd.concat([store.table[["window", "digest"]] for store in stores], ignore_index=True)
+    write_table(
+        request.ids,
+        rows,
+        {
+            "corpus": request.corpus,
+            "holdout": request.holdout,
+            "tables": {
+                f"{s.attributes['dataset']}/{s.attributes['subject']}": s.attributes["table_hash"] for s in stores
+            },
+            "synthetic": any(store.attributes["synthetic"] for store in stores),
+            "code": request.code,
+        },
+    )
+    logger.info("%d windows of %d subjects", len(rows), len(stores))
+
+
+def _labelled(store: WindowStore, task: object, inclusive: bool) -> pd.DataFrame:
+    table = store.table[["window", "session", "trial"]].copy()
+    table["subject"] = store.attributes["subject"]
+    table["target"] = task.targets(store.table, inclusive).astype(np.int64)
+    return table
+
+
+def _divide(table: pd.DataFrame, request: SplitRequest) -> pd.DataFrame:
+    options = request.splits
+    folds = options.folds or facts(request.dataset).strict_folds
+    match request.protocol:
+        case "paper":
+            return protocols.paper(table, folds=folds, seed=options.seed)
+        case "strict_trial":
+            return protocols.strict_trial(table, folds=folds, seed=options.seed, validation=options.validation)
+        case "seed_9_6":
+            return protocols.seed_9_6(table, seed=options.seed, validation=options.validation)
+        case "strict_loso":
+            return protocols.strict_loso(table, request.subject, seed=options.seed, validation=options.validation)

@@ -1,0 +1,31 @@
+"""A model that is ready to train."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lightning_fabric import Fabric
+from torch import nn
+
+from unimontage.training.folds import Fold
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model to train.
+
+    Attributes
+    ----------
+    model : nn.Module
+        Windows (B, C, T) to logits (B, K).
+    groups : list of dict
+        Parameter groups with their peak learning rates.
+    notes : dict
+        What is worth noting about it; JSON values.
+    explain : callable or None
+        What can be read off the trained model on a fold's test windows; JSON values.
+    """
+
+    model: nn.Module
+    groups: list[dict[str, object]]
+    notes: dict[str, object] = field(default_factory=dict)
+    explain: Callable[[Fold, Fabric], dict[str, object]] | None = None

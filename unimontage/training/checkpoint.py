@@ -1,0 +1,32 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unimontage.windows.atomic import atomic
+
+
+def save_checkpoint(path: Path | str, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint of tensors and plain values; the old one stays until the new one is whole."""
+    with atomic(path) as aside:
+        torch.save(dict(state), aside)
+
+
+def load_checkpoint(path: Path | str, *, identity: str) -> dict[str, Any] | None:
+    """Read a checkpoint, or None if there is none that belongs to this work.
+
+    Parameters
+    ----------
+    path : Path or str
+        The checkpoint.
+    identity : str
+        What the work is made of (code, configuration, data). A checkpoint of another identity is left alone: going on
+        from it would mix two experiments.
+    """
+    if not Path(path).exists():
+        return None
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state if state.get("identity") == identity else None

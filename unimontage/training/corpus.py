@@ -1,0 +1,141 @@
+"""The corpus that pre-training draws single-channel segments from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from unimontage.montage.schema import Vocabulary
+from unimontage.signal.normalise import Normaliser, group_codes
+from unimontage.windows import WindowStore
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Single-channel segments of one sampling rate.
+
+    Attributes
+    ----------
+    x : Tensor, shape (B, T)
+        Z-scored by subject-session and channel.
+    channel : Tensor, shape (B,)
+        Index of the electrode in the vocabulary.
+    rate : Tensor, shape (B,)
+        Index of the sampling rate, from 1.
+    window : ndarray, shape (B,)
+        Position of each segment's window in the corpus.
+    """
+
+    x: Tensor
+    channel: Tensor
+    rate: Tensor
+    window: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The part of a corpus that comes from one window store."""
+
+    store: WindowStore
+    rows: np.ndarray  # (n,) rows of the store that pre-training may see
+    session: np.ndarray  # (N,) index of each row's session in the normaliser
+    normaliser: Normaliser
+    positions: np.ndarray  # (c,) channels that the vocabulary holds
+    vocabulary: np.ndarray  # (c,) their indices
+    rate: int
+
+
+class SegmentCorpus:
+    """Windows of many subjects, datasets, montages and rates; batches hold at most one channel of any window.
+
+    Neighbouring electrodes of one window are near copies of each other, so two of them would be false negatives of each
+    other in a contrastive batch.
+
+    Parameters
+    ----------
+    stores : sequence of WindowStore
+        One a subject.
+    windows : sequence of str
+        Ids of the windows that pre-training may see.
+    vocabulary : Vocabulary
+        Electrodes; others are left out.
+    rates : sequence of float
+        Sampling rates in Hz, ascending.
+    """
+
+    def __init__(
+        self, stores: Sequence[WindowStore], windows: Sequence[str], vocabulary: Vocabulary, rates: Sequence[float]
+    ) -> None:
+        allowed = pd.Index(windows)
+        self._sources = [_source(store, allowed, vocabulary, rates) for store in stores]
+        sizes = [len(source.rows) for source in self._sources]
+        self._of = np.repeat(np.arange(len(sizes)), sizes)
+        self._row = np.concatenate([source.rows for source in self._sources])
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def epoch_order(self, epoch: int, size: int, seed: int) -> np.ndarray:
+        """Windows of an epoch in random order, each once; shape (min(size, N),)."""
+        return np.random.default_rng([seed, 1, epoch]).permutation(len(self))[:size]
+
+    def segments(self, windows: np.ndarray, rng: np.random.Generator) -> list[Segments]:
+        """One random channel of each window, grouped by sampling rate.
+
+        Parameters
+        ----------
+        windows : ndarray, shape (B,)
+            Positions in the corpus.
+        rng : np.random.Generator
+            Draws the channels.
+
+        Returns
+        -------
+        list of Segments
+            One for each rate that occurs, ascending.
+        """
+        draws = rng.random(len(windows))
+        parts: dict[int, list[tuple[np.ndarray, ...]]] = {}
+        for index in np.unique(self._of[windows]):
+            source = self._sources[index]
+            here = self._of[windows] == index
+            choice = (draws[here] * len(source.positions)).astype(np.intp)
+            x = _gather(source, self._row[windows[here]], source.positions[choice])
+            parts.setdefault(source.rate, []).append((x, source.vocabulary[choice], windows[here]))
+        return [_segments(parts[rate], rate) for rate in sorted(parts)]
+
+
+def _source(store: WindowStore, allowed: pd.Index, vocabulary: Vocabulary, rates: Sequence[float]) -> _Source:
+    rows = np.flatnonzero(store.table["window"].isin(allowed).to_numpy())
+    sessions = store.table["session"].to_numpy()
+    normaliser = Normaliser.fit(store.signal, rows, sessions)
+    indices = vocabulary.index(store.channels)
+    positions = np.flatnonzero(indices)
+    return _Source(
+        store,
+        rows,
+        group_codes(sessions, normaliser.groups, "normalisation statistics"),
+        normaliser,
+        positions,
+        indices[positions],
+        list(rates).index(store.sfreq_hz) + 1,
+    )
+
+
+def _gather(source: _Source, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Segments (B, T) of given rows and channels, z-scored and clipped."""
+    x = source.store.signal[rows, positions]  # (B, T)
+    where = source.session[rows], positions
+    mean, deviation = (
+        table[where].astype(np.float32)[:, None] for table in (source.normaliser.mean, source.normaliser.deviation)
+    )
+    return np.clip((x - mean) / deviation, -source.normaliser.clip, source.normaliser.clip)
+
+
+def _segments(parts: list[tuple[np.ndarray, ...]], rate: int) -> Segments:
+    x, channel, window = (np.concatenate(column) for column in zip(*parts, strict=True))
+    index = torch.from_numpy(channel)
+    return Segments(torch.from_numpy(x), index, torch.full_like(index, rate), window)

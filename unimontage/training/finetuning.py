@@ -1,0 +1,166 @@
+"""Supervised training of one model on one fold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from unimontage.config.arms import Finetuning
+from unimontage.training.folds import Fold, Part
+from unimontage.training.loop import train
+from unimontage.training.schedule import warmup_cosine
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model's answers on the test windows of a fold.
+
+    Attributes
+    ----------
+    probabilities : ndarray, shape (N, K), float32
+        Class probabilities of the test windows.
+    history : DataFrame
+        ``epoch``, ``train_loss``, ``val_loss``; NaN where there is no validation set.
+    epoch : int
+        The epoch that was used.
+    """
+
+    probabilities: np.ndarray
+    history: pd.DataFrame
+    epoch: int
+
+
+def fit_fold(
+    model: nn.Module,
+    groups: list[dict[str, object]],
+    fold: Fold,
+    classes: int,
+    options: Finetuning,
+    *,
+    seed: int,
+    fabric: Fabric,
+) -> Fitted:
+    """Train on a fold and predict its test windows.
+
+    Where the fold has validation windows, the epoch with the lowest validation loss is used and training stops after
+    ``options.patience`` epochs without a better one. Where it has none, as under the paper's protocol, the last epoch
+    is.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Windows (B, C, T) to logits (B, K).
+    groups : list of dict
+        Parameter groups, from :func:`unimontage.training.loop.parameter_group`.
+    fold : Fold
+        Normalised.
+    classes : int
+        K.
+    options : Finetuning
+        Schedule.
+    seed : int
+        Seed of the order of the data and of dropout.
+    fabric : Fabric
+        Device.
+
+    Returns
+    -------
+    Fitted
+        Predictions and history; ``model`` is left with the weights that predicted.
+    """
+    optimizer = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    x, y = fabric.to_device((torch.from_numpy(fold.train.x), torch.from_numpy(fold.train.y)))
+    weights = _class_weights(fold.train.y, classes, options)
+    loss = nn.CrossEntropyLoss(weights.to(fabric.device))
+    per_epoch = max(1, len(y) // options.batch)
+    steps = per_epoch * options.epochs
+    keeper = _Keeper(model, fold.val, weights, options.patience)
+
+    def batch_at(step: int) -> Tensor:
+        order = np.random.default_rng([seed, 3, step // per_epoch]).permutation(len(y))
+        return torch.from_numpy(np.array_split(order, per_epoch)[step % per_epoch])
+
+    def loss_of(rows: Tensor) -> Tensor:
+        rows = rows.to(x.device)
+        return loss(wrapped(x[rows]), y[rows])
+
+    def after_step(step: int, value: Tensor) -> bool:
+        keeper.add(value)
+        return (step + 1) % per_epoch == 0 and keeper.close_epoch(lambda: predict(wrapped, fold.val.x, fabric))
+
+    train(
+        fabric=fabric,
+        model=wrapped,
+        optimizer=optimizer,
+        batch_at=batch_at,
+        loss_of=loss_of,
+        rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=options.warmup_epochs * per_epoch),
+        start=0,
+        steps=steps,
+        seed=seed,
+        clip=options.clip,
+        after_step=after_step,
+    )
+    epoch = keeper.restore()
+    logits = predict(wrapped, fold.test.x, fabric)
+    return Fitted(logits.softmax(1).numpy(), pd.DataFrame(keeper.history), epoch)
+
+
+def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray, fabric: Fabric) -> Tensor:
+    """Logits (N, K) of windows (N, C, T), in evaluation mode and without gradients, on the processor."""
+    if isinstance(forward, nn.Module):
+        forward.eval()
+    with torch.no_grad(), fabric.autocast():
+        parts = [forward(fabric.to_device(part)).float().cpu() for part in torch.from_numpy(x).split(EVALUATION_BATCH)]
+    return torch.cat(parts)
+
+
+def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
+    """One weight a class; a class without training windows gets none."""
+    if options.class_weights == "none":
+        return torch.ones(classes)
+    counts = torch.from_numpy(np.bincount(y, minlength=classes)).float()
+    return torch.where(counts > 0, counts.sum() / (counts.clamp(min=1) * (counts > 0).sum()), 0.0)
+
+
+class _Keeper:
+    """Losses by epoch, and the weights of the best epoch so far."""
+
+    def __init__(self, model: nn.Module, val: Part, weights: Tensor, patience: int) -> None:
+        self._model, self._val, self._weights, self._patience = model, val, weights, patience
+        self._losses: list[Tensor] = []
+        self._best = float("inf")
+        self._state: dict[str, Tensor] = {}
+        self._epoch = 0
+        self.history: list[dict[str, float]] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Note the loss of a step."""
+        self._losses.append(loss)
+
+    def close_epoch(self, validate: Callable[[], Tensor]) -> bool:
+        """Judge the epoch by the logits of the validation windows; whether to stop."""
+        epoch, value = len(self.history) + 1, float("nan")
+        if len(self._val):
+            value = float(nn.functional.cross_entropy(validate(), torch.from_numpy(self._val.y), self._weights))
+        train_loss = float(torch.stack(self._losses).mean())
+        self._losses.clear()
+        self.history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": value})
+        if value < self._best:
+            self._best, self._epoch = value, epoch
+            self._state = {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
+        return len(self._val) > 0 and epoch - self._epoch >= self._patience
+
+    def restore(self) -> int:
+        """Put the best epoch's weights back; without validation the last ones stay. The epoch that counts."""
+        if not self._state:
+            return len(self.history)
+        self._model.load_state_dict(self._state)
+        return self._epoch

@@ -1,0 +1,134 @@
+"""The universal system's model on a target: encoder, graph, head, and what can be read off it."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from unimontage.config.arms import Universal
+from unimontage.config.recipes import Encoder
+from unimontage.errors import UserError
+from unimontage.models.classifier import UniversalClassifier
+from unimontage.models.encoder import UnivariateEncoder
+from unimontage.models.spatial import GraphAttention, build_spatial, correlation_adjacency, distance_adjacency
+from unimontage.models.weights import load_weights, read_config
+from unimontage.montage.positions import positions_3d
+from unimontage.montage.schema import Vocabulary
+from unimontage.training.built import Built
+from unimontage.training.folds import Fold
+from unimontage.training.loop import parameter_group
+from unimontage.windows import WindowPool
+
+ATTENTION_BATCH = 64
+
+
+class OnMontage(nn.Module):
+    """A classifier bound to a target's electrodes and rate: windows (B, C, T) to logits (B, K)."""
+
+    def __init__(self, classifier: UniversalClassifier, channel: Tensor, rate: int) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.register_buffer("channel", channel)
+        self.register_buffer("rate", torch.tensor(rate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of windows."""
+        return self.classifier(x, self.channel, self.rate)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Attention (B, C, C) between the electrodes in the last graph layer; rows sum to one."""
+        return self.classifier(x, self.channel, self.rate, return_attention=True)[1]
+
+
+def build(
+    arm: Universal,
+    encoder: Encoder,
+    vocabulary: Sequence[str],
+    rates: Sequence[float],
+    pool: WindowPool,
+    fold: Fold,
+    classes: int,
+    weights: Path | None,
+) -> Built:
+    """The arm's model for a target.
+
+    Parameters
+    ----------
+    arm : Universal
+        Graph, head and learning rates.
+    encoder : Encoder
+        Architecture, as in pre-training.
+    vocabulary, rates : sequence
+        Electrodes and sampling rates of pre-training.
+    pool : WindowPool
+        The target's electrodes and rate.
+    fold : Fold
+        Its training windows give the correlation graph.
+    classes : int
+        Number of classes.
+    weights : Path or None
+        Encoder weights; None starts from random ones.
+
+    Raises
+    ------
+    UserError
+        The weights were made for other electrodes, rates or sizes.
+    """
+    words = Vocabulary(tuple(vocabulary))
+    network = UnivariateEncoder(encoder, len(words), len(rates))
+    notes: dict[str, object] = {}
+    if weights is not None:
+        _require_same(weights, {"vocabulary": words.to_list(), "rates_hz": list(rates)})
+        notes["coverage"] = str(load_weights(network, weights))
+    spatial = build_spatial(
+        arm.spatial, encoder.d, **arm.graph.model_dump(), adjacency=_adjacency(arm.spatial, pool, fold.train.x)
+    )
+    classifier = UniversalClassifier(
+        network, spatial, encoder.d, classes, spatial_mode=arm.spatial_mode, **arm.context.model_dump()
+    )
+    rate = list(rates).index(pool.sfreq_hz) + 1 if pool.sfreq_hz in rates else 0
+    channel = torch.from_numpy(words.index(pool.channels))
+    unknown = [name for name, index in zip(pool.channels, channel.tolist(), strict=True) if index == 0]
+    notes |= {
+        "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
+        "unknown_channels": unknown,
+        "unknown_rate": rate == 0,
+    }
+    groups = [
+        parameter_group(classifier.encoder_parameters(), arm.lr_encoder),
+        parameter_group(classifier.head_parameters(), arm.lr_head),
+    ]
+    model = OnMontage(classifier, channel, rate)
+    explain = partial(_attention, model, pool.channels) if isinstance(spatial, GraphAttention) else None
+    return Built(model, groups, notes, explain)
+
+
+def _attention(model: OnMontage, channels: Sequence[str], fold: Fold, fabric: Fabric) -> dict[str, object]:
+    """Attention that each electrode receives on the test windows, averaged over windows and electrodes."""
+    model.eval()
+    total = torch.zeros(len(channels))
+    with torch.no_grad():
+        for part in torch.from_numpy(fold.test.x).split(ATTENTION_BATCH):
+            total += model.attention(fabric.to_device(part)).mean(1).sum(0).cpu()
+    return {"attention": dict(zip(channels, (total / len(fold.test)).tolist(), strict=True))}
+
+
+def _adjacency(kind: str, pool: WindowPool, training: np.ndarray) -> Tensor | None:
+    if kind == "gcn_distance":
+        return distance_adjacency(positions_3d(pool.channels))
+    return correlation_adjacency(training) if kind == "gcn_correlation" else None
+
+
+def _require_same(weights: Path, wanted: dict[str, list]) -> None:
+    found = read_config(weights)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise UserError(
+                f"{weights} was pre-trained with other {name.replace('_', ' ')} than this run's",
+                expected=", ".join(map(str, value)),
+                mend=f"rm -r {weights.parent} and run the same command again",
+            )

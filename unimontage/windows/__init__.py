@@ -1,0 +1,6 @@
+"""The window store: what preprocessing writes and everything later reads."""
+
+from unimontage.windows.pool import WindowPool
+from unimontage.windows.store import WindowStore, write_windows
+
+__all__ = ["WindowPool", "WindowStore", "write_windows"]

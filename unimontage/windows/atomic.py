@@ -1,0 +1,38 @@
+"""Files appear whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unimontage.errors import UserError
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a name beside ``path`` to write to; rename it to ``path`` on success, remove it on failure.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to appear. Its folder is made when it is missing.
+
+    Raises
+    ------
+    UserError
+        The disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written: {error.strerror or error}",
+            expected="a folder that can be written and has room",
+            mend=f"free space under {path.parent} or set another `results:` folder, and run the same command again",
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
