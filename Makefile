@@ -3,6 +3,9 @@ PYTHON := .venv/bin/python
 BIN := .venv/bin
 STAMP := .venv/.locked
 
+# Compiled modules are kept even where the environment says otherwise: thousands of files would be compiled anew by every job.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test environment clean
 
 demo: environment

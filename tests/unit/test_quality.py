@@ -103,7 +103,7 @@ def test_a_sound_recording_passes_every_policy_unchanged():
 
 def test_stop_names_every_bad_channel_and_why():
     report = ChannelReport(flat=("F3",), nan=("CZ",), clipped=("O1", "O2"), median_sd_uv=20)
-    with pytest.raises(UserError, match="sub-01: bad channels: NaN CZ; flat F3; clipped O1, O2; .*interpolate"):
+    with pytest.raises(UserError, match=r"sub-01: bad channels: NaN CZ; flat F3; clipped O1, O2; .*interpolate"):
         handle_bad_channels(raw_of(smooth()), report, "stop", "sub-01")
 
 

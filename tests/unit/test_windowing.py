@@ -68,7 +68,7 @@ def test_a_trial_outside_the_recording_is_an_error(place):
 
 
 def test_a_window_of_half_a_sample_is_an_error_with_the_nearest_length():
-    with pytest.raises(UserError, match="length_s 0.33 s is 42.24 samples at 128 Hz.*length_s: 0.328125"):
+    with pytest.raises(UserError, match=r"length_s 0.33 s is 42.24 samples at 128 Hz.*length_s: 0.328125"):
         cut_all(trials_of((0.0, 5.0)), length_s=0.33)
 
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from unimontage.errors import UserError
 from unimontage.signal.alignment import recentring_matrices
@@ -28,6 +29,9 @@ channel or few windows leave it invertible."""
 
 MEAN_WINDOWS = 1000
 """Most windows that a Riemannian mean is computed from: it is iterative, and more do not move it."""
+
+# Matrices of some tens of channels are too small to share out, and on a busy node waiting threads cost a factor of ten.
+one_thread = threadpool_limits.wrap(limits=1)
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 Recentring = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -75,6 +79,7 @@ class DomainPipeline(BaseEstimator):
         self.classifier = classifier
         self.recentre = recentre
 
+    @one_thread
     def fit(self, X: np.ndarray, y: np.ndarray, domains: Sequence[str] | np.ndarray) -> "DomainPipeline":
         """Fit on labelled windows; windows with label -1 take part in the centres only.
 
@@ -113,6 +118,7 @@ class DomainPipeline(BaseEstimator):
         self.classes_ = self.classifier.classes_
         return self
 
+    @one_thread
     def predict_proba(self, X: np.ndarray, domains: Sequence[str] | np.ndarray) -> np.ndarray:
         """Probabilities of :attr:`classes_`; shape (N, len(classes_)). Windows X (N, C, T), domains of length N."""
         domains = np.asarray(domains)
@@ -304,7 +310,7 @@ class _QuietCSP(BaseEstimator):
 
 
 class _Tangent(BaseEstimator):
-    """Covariances (N, C, C) as vectors (N, C (C + 1) / 2) of the tangent space at their mean (Barachant et al. 2012)."""
+    """Covariances (N, C, C) as tangent vectors (N, C (C + 1) / 2) at their mean (Barachant et al. 2012)."""
 
     def fit(self, covariances: np.ndarray, y: np.ndarray | None = None) -> "_Tangent":
         self.reference_ = _riemannian_mean(covariances)
@@ -318,12 +324,12 @@ class _Tangent(BaseEstimator):
 
 def _entropy_features(X: np.ndarray, sfreq_hz: float, bands: Mapping[str, tuple[float, float]]) -> np.ndarray:
     entropy = _in_batches(lambda batch: differential_entropy(batch, sfreq_hz, bands), X)
-    return entropy.reshape(len(X), -1)  # (N, C * B)
+    return entropy.reshape(len(X), -1).astype(np.float64)  # (N, C * B)
 
 
 def _power_features(X: np.ndarray, sfreq_hz: float, bands: Mapping[str, tuple[float, float]]) -> np.ndarray:
     power = _in_batches(lambda batch: band_power(batch, sfreq_hz, bands), X)
-    return np.log(np.maximum(power, FLOOR_UV2)).reshape(len(X), -1)  # (N, C * B)
+    return np.log(np.maximum(power, FLOOR_UV2)).reshape(len(X), -1).astype(np.float64)  # (N, C * B)
 
 
 def _covariance_features(X: np.ndarray, sfreq_hz: float, band_hz: tuple[float, float]) -> np.ndarray:

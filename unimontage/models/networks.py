@@ -141,9 +141,11 @@ def _check_length(name: str, factory: type[nn.Module], given: dict[str, Any], n_
 
 @torch.no_grad()
 def _probe(network: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
-    """One forward pass over zeros, in evaluation mode so that no statistic moves."""
-    training = network.training
+    """One forward pass over zeros, after which the network is as new."""
     out = network.eval()(torch.zeros(shape))
-    network.train(training)
+    network.train()
     if out.shape != (shape[0], classes):
         raise ValueError(f"it gives {tuple(out.shape)} instead of {(shape[0], classes)}")
+    for module in network.modules():  # while it is built, the library measures layers in training mode
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
