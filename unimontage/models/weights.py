@@ -57,7 +57,10 @@ def save_weights(path: Path | str, module: nn.Module, config: dict[str, Any]) ->
     with atomic(config_path(path)) as aside:
         aside.write_text(text, encoding="utf-8")
     with atomic(path) as aside:
-        save_file(tensors, aside, metadata={"format": "pt"})
+        try:
+            save_file(tensors, aside, metadata={"format": "pt"})
+        except SafetensorError as error:  # a full disk
+            raise OSError(str(error)) from error
 
 
 def read_config(path: Path | str) -> dict[str, Any]:

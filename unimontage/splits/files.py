@@ -43,7 +43,7 @@ def read_table(path: Path | str) -> Table:
     try:
         table = pq.read_table(path)
         return Table(table.to_pandas(), json.loads(table.schema.metadata[KEY]))
-    except (OSError, KeyError, TypeError, pa.ArrowInvalid) as error:
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{path} is not a table of this workflow: {reason}",

@@ -22,7 +22,8 @@ def paper(windows: pd.DataFrame, *, folds: int, seed: int) -> pd.DataFrame:
     no validation set: the last epoch counts.
     """
     parts = []
-    for session, group in windows.groupby("session", sort=True):
+    # in one order, whatever the table's: the draw assigns positions
+    for session, group in windows.sort_values("window").groupby("session", sort=True):
         _require_members(group["target"].value_counts(), folds, f"session {session}", "windows")
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         for k, (_, test) in enumerate(splitter.split(group, group["target"])):
@@ -74,8 +75,8 @@ def strict_loso(windows: pd.DataFrame, subject: str, *, seed: int, validation: f
             expected="at least two: one to train on and one to validate",
             mend="add subjects to the dataset",
         )
-    count = min(max(1, round(validation * len(others))), len(others) - 1)
-    chosen = np.random.default_rng([seed, _number(subject)]).choice(others, size=count, replace=False)
+    order = np.random.default_rng([seed, _number(subject)]).permutation(others)
+    chosen = _validation_subjects(windows[windows["subject"] != subject], order, max(1, round(validation * len(others))))
     role = np.where(windows["subject"] == subject, "test", np.where(windows["subject"].isin(chosen), "val", "train"))
     return _fold(windows, "0", role)
 
@@ -106,6 +107,16 @@ def _validation_trials(trials: pd.DataFrame, share: float, rng: np.random.Genera
     for _, members in trials.groupby("target", sort=True):
         count = min(max(1, round(share * len(members))), len(members) - 1)
         yield rng.choice(members["trial"].to_numpy(), size=count, replace=False)
+
+
+def _validation_subjects(windows: pd.DataFrame, order: np.ndarray, count: int) -> list[str]:
+    """The first ``count`` subjects without whom the others still have every class."""
+    classes, chosen = windows["target"].nunique(), []
+    for subject in order:
+        rest = windows[~windows["subject"].isin([*chosen, subject])]
+        if len(chosen) < count and rest["target"].nunique() == classes:
+            chosen.append(subject)
+    return chosen
 
 
 def _trials(windows: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unimontage.config.data import Dataset
 from unimontage.datasets import load, sources
-from unimontage.datasets.twin import TwinSpec
+from unimontage.datasets.twin import TwinSpec, read_marker
 from unimontage.stages.request import Request, logger
 from unimontage.windows.atomic import atomic
 
@@ -60,7 +60,7 @@ def locate(request: LocateRequest) -> None:
     manifest = {
         "dataset": request.dataset,
         "subject": request.subject,
-        "synthetic": request.marker is not None,
+        "synthetic": read_marker(root) is not None,
         "root": str(root),
         "files": sources.manifest(paths, root),
         "code": request.code,

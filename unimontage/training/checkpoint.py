@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on as if nothing had happened."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from unimontage.windows.atomic import atomic
 
 def save_checkpoint(path: Path | str, state: Mapping[str, Any]) -> None:
     """Write a checkpoint of tensors and plain values; the old one stays until the new one is whole."""
+    buffer = io.BytesIO()  # torch hides a full disk behind an error of its own
+    torch.save(dict(state), buffer)
     with atomic(path) as aside:
-        torch.save(dict(state), aside)
+        aside.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path | str, *, identity: str) -> dict[str, Any] | None:

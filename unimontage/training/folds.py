@@ -109,7 +109,7 @@ def _part(pool: WindowPool, rows: pd.DataFrame) -> Part:
     positions = pool.rows(rows["window"])
     return Part(
         np.asarray(pool.signal[positions]),
-        rows["target"].to_numpy(dtype=np.int64),
+        rows["target"].to_numpy(dtype=np.int64, copy=True),
         pool.domain[positions],
         rows["window"].to_numpy(dtype=object),
     )

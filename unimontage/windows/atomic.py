@@ -23,16 +23,17 @@ def atomic(path: Path | str) -> Iterator[Path]:
         The disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield aside
-        aside.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"{path} could not be written: {error.strerror or error}",
+            f"{path} could not be written: {os.strerror(error.errno) if error.errno else error}",
             expected="a folder that can be written and has room",
             mend=f"free space under {path.parent} or set another `results:` folder, and run the same command again",
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +59,9 @@ class WindowStore:
                 memory = np.memmap(
                     path, dtype=signal.dtype, mode="r", offset=signal.id.get_offset(), shape=signal.shape
                 )
-                columns = json.loads(file.attrs["columns"])
+                columns = json.loads(bytes(file.attrs["columns"]))
                 table = pd.DataFrame({name: _column(file["table"][name]) for name in columns})
-                attributes = json.loads(file.attrs["attributes"])
+                attributes = json.loads(bytes(file.attrs["attributes"]))
                 return cls(memory, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(
@@ -70,7 +72,7 @@ class WindowStore:
 
 
 def _column(column: h5py.Dataset) -> np.ndarray:
-    return column.asstr()[()] if h5py.check_string_dtype(column.dtype) else column[()]
+    return column.asstr("utf-8")[()] if h5py.check_string_dtype(column.dtype) else column[()]
 
 
 def table_hash(table: pd.DataFrame) -> str:
@@ -127,14 +129,31 @@ def write_windows(
         "unit": "uV",
         "table_hash": table_hash(_plain(table)),
     }
-    with atomic(path) as aside, h5py.File(aside, "w") as file:
+    with atomic(path) as aside, _hdf5(aside) as file:
         file.create_dataset("signal", data=np.ascontiguousarray(signal, dtype=np.float32))
         group = file.create_group("table")
         for name, values in _plain(table).items():
-            text = values.dtype == object
-            group.create_dataset(name, data=values.to_numpy(), dtype=h5py.string_dtype() if text else None)
-        file.attrs["columns"] = json.dumps(list(table.columns))
-        file.attrs["attributes"] = json.dumps(everything)
+            group.create_dataset(name, data=_fixed(values) if values.dtype == object else values.to_numpy())
+        file.attrs["columns"] = np.bytes_(json.dumps(list(table.columns)))
+        file.attrs["attributes"] = np.bytes_(json.dumps(everything))
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file. On a full disk HDF5 cannot close what it holds and crashes when the process ends: make room."""
+    file = h5py.File(path, "w")
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        os.truncate(path, 0)
+        file.close()
+        raise
+
+
+def _fixed(values: pd.Series) -> np.ndarray:
+    """Text of fixed width: HDF5 keeps text of any length in a heap, and reads a damaged heap for ever."""
+    return np.char.encode(values.to_numpy(dtype=str), "utf-8")
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,138 @@
+"""The workflow as a user meets it: one damaged subject, everyone else goes on, and the mend that the error names works."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from unimontage.datasets import load
+from unimontage.datasets.twin import TwinSpec
+from unimontage.splits.files import read_table
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBJECTS = ("s01", "s02", "s03")
+DAMAGED = "s02"
+
+pytestmark = pytest.mark.slow
+
+
+def configuration(root: Path) -> dict:
+    return {
+        "run": "small",
+        "seeds": [0],
+        "datasets": {
+            "deap": {
+                "root": str(root),
+                "subjects": list(SUBJECTS),
+                "preprocessing": {"highpass_hz": None, "lowpass_hz": None},
+            }
+        },
+        "splits": {"folds": 2, "holdout_groups": 2},
+        "recipes": {
+            "ucs": {
+                "encoder": {"width": 4, "patches": 4, "d": 8, "layers": 1, "heads": 2, "ffn": 16},
+                "schedule": {"epochs": 2, "warmup_epochs": 0, "batch": 32},
+            }
+        },
+        "arms": {
+            "pretrained": {
+                "kind": "universal",
+                "recipe": "ucs",
+                "graph": {"layers": 1, "heads": 2, "head_width": 4},
+                "context": {"layers": 1, "heads": 2, "ffn": 16},
+            },
+            "svm": {"kind": "classical", "pipeline": "de_svm"},
+        },
+        "finetuning": {"epochs": 2, "warmup_epochs": 0},
+        "within_subject": {
+            "targets": [{"dataset": "deap", "tasks": ["valence"], "protocols": ["strict_trial"]}],
+            "arms": ["pretrained", "svm"],
+        },
+    }
+
+
+def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
+    command += ["--configfile", path, "--cores", "2", "--keep-going", "--quiet", "rules", *arguments]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("workflow")
+    root = folder / "deap"
+    root.mkdir()
+    load("deap").write_twin(root, SUBJECTS, TwinSpec(trial_s=2))
+    damaged = root / "data_preprocessed_python" / f"{DAMAGED}.dat"
+    damaged.write_bytes(damaged.read_bytes()[:10_000])
+    config = configuration(root)
+    first = snakemake(folder, config)
+    between = sorted(str(p.relative_to(folder)) for p in (folder / "results").rglob("*") if p.is_file())
+    config["datasets"]["deap"]["exclude"] = [DAMAGED]
+    second = snakemake(folder, config)
+    return {"folder": folder, "results": folder / "results/small", "first": first, "second": second, "between": between}
+
+
+def test_a_truncated_file_is_answered_in_one_line_with_its_mend(run: dict) -> None:
+    lines = [line for line in run["first"].stderr.splitlines() if line.startswith("preprocess: ")]
+    assert run["first"].returncode != 0
+    assert len(lines) == 1
+    assert f"{DAMAGED}.dat" in lines[0]
+    assert "exclude" in lines[0]
+
+
+def test_the_other_subjects_went_on_and_nothing_half_written_stayed(run: dict) -> None:
+    kept = [path for path in run["between"] if "/windows/" in path]
+    assert kept == [f"results/small/windows/deap/sub-{subject}.h5" for subject in SUBJECTS if subject != DAMAGED]
+    assert not [path for path in run["between"] if path.endswith(".part")]
+    trained = [path for path in run["between"] if "/svm/" in path and path.endswith(".parquet")]
+    assert len(trained) == len(SUBJECTS) - 1
+
+
+def test_the_mend_that_the_error_names_finishes_the_run(run: dict) -> None:
+    assert run["second"].returncode == 0, run["second"].stderr[-2000:]
+    table = pd.read_csv(run["results"] / "tables/within_subject/results.csv")
+    assert set(table["arm"]) == {"pretrained", "svm"}
+    assert (table["n"] == len(SUBJECTS) - 1).all()
+
+
+def test_everything_made_from_stand_ins_says_so(run: dict) -> None:
+    tables = run["results"] / "tables/within_subject"
+    assert (pd.read_csv(tables / "results.csv")["data"] == "SYNTHETIC").all()
+    assert "SYNTHETIC" in (tables / "results.txt").read_text()
+    assert "SYNTHETIC" in (tables / "results.html").read_text()
+    for path in (run["results"] / "within_subject").rglob("*.parquet"):
+        assert read_table(path).facts["synthetic"] is True
+
+
+def test_a_result_carries_seeds_split_code_and_data_hashes(run: dict) -> None:
+    path = next((run["results"] / "within_subject").rglob("pretrained/sub-s01.parquet"))
+    facts = read_table(path).facts
+    assert facts["seeds"] == [0]
+    assert len(facts["split_sha256"]) == len(facts["tables"]["s01"]) == 64
+    assert len(facts["code"]) == 16
+    assert all(len(value) == 64 for value in facts["weights_sha256"].values())
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert card["runs"][0]["coverage"].endswith("0 missing, 0 unexpected")
+
+
+def test_the_encoder_of_a_strict_job_never_saw_its_subject(run: dict) -> None:
+    for audit in (run["results"] / "audits").rglob("*.json"):
+        assert json.loads(audit.read_text())["verdict"] == "clean"
+    for corpus in (run["results"] / "pretraining/corpora").rglob("without-group-*.parquet"):
+        subjects = read_table(corpus).rows["window"].str.split("/").str[1].unique()
+        assert len(subjects) == 1
+
+
+def test_a_second_call_has_nothing_to_do(run: dict) -> None:
+    config = yaml.safe_load((run["folder"] / "config.yaml").read_text())
+    again = snakemake(run["folder"], config, "--dry-run", "--rerun-triggers", "params", "input", "mtime")
+    assert "Nothing to be done" in again.stdout + again.stderr
