@@ -1,4 +1,4 @@
-"""The workflow as a user meets it: one damaged subject, everyone else goes on, and the mend that the error names works."""
+"""The workflow as a user meets it: one damaged subject, everyone else goes on, and the mend in the error works."""
 
 import json
 import os

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unimontage.errors import UserError
+from unimontage.montage.positions import positions_3d
 
 
 def build_network(
@@ -79,8 +80,6 @@ def _eegnet(channels: tuple[str, ...], sfreq_hz: float, n_times: int) -> dict[st
 
 
 def _dgcnn(channels: tuple[str, ...], sfreq_hz: float, n_times: int) -> dict[str, Any]:
-    from unimontage.montage.positions import positions_3d
-
     places = zip(channels, positions_3d(channels), strict=True)
     # The layout of mne's channel records: three coordinates, then nine numbers that only magnetometers need.
     return {"chs_info": [{"ch_name": name, "kind": 2, "loc": np.r_[place, np.zeros(9)]} for name, place in places]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from unimontage.errors import UserError
+from unimontage.montage.positions import positions_3d
 
 if TYPE_CHECKING:
     import mne
@@ -184,8 +185,6 @@ def _interpolate(raw: "mne.io.BaseRaw", report: ChannelReport, where: str) -> "m
 
 
 def _position(name: str) -> np.ndarray | None:
-    from unimontage.montage.positions import positions_3d
-
     try:
         return positions_3d([name])[0]
     except UserError:

@@ -76,7 +76,8 @@ def strict_loso(windows: pd.DataFrame, subject: str, *, seed: int, validation: f
             mend="add subjects to the dataset",
         )
     order = np.random.default_rng([seed, _number(subject)]).permutation(others)
-    chosen = _validation_subjects(windows[windows["subject"] != subject], order, max(1, round(validation * len(others))))
+    count = max(1, round(validation * len(others)))
+    chosen = _validation_subjects(windows[windows["subject"] != subject], order, count)
     role = np.where(windows["subject"] == subject, "test", np.where(windows["subject"].isin(chosen), "val", "train"))
     return _fold(windows, "0", role)
 

@@ -1,15 +1,17 @@
 """Self-supervised pre-training of a univariate encoder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -48,6 +50,11 @@ class Progress:
     """Loss, spread and learning rate of every step so far, shape (steps, 4)."""
 
     rows: list[Tensor]
+
+    def add(self, step: int, loss: Tensor, spread: Tensor, lr: float) -> None:
+        """Note a step."""
+        measured = torch.stack([loss.float(), spread.float()]).cpu()
+        self.rows.append(torch.cat([torch.tensor([float(step)]), measured, torch.tensor([lr])]))
 
     def table(self) -> pd.DataFrame:
         """One row a step."""
@@ -101,21 +108,12 @@ def pretrain(
         ``step``, ``loss``, ``spread`` (1 is healthy, 0 is collapsed), ``lr``.
     """
     schedule = recipe.schedule
-    torch.manual_seed(seed)
-    pretrainer = Pretrainer(recipe, len(vocabulary), len(rates))
-    optimizer = torch.optim.AdamW(
-        [parameter_group(pretrainer.parameters(), schedule.lr)], weight_decay=schedule.weight_decay
-    )
     state = load_checkpoint(checkpoint, identity=identity)
-    if state:
-        pretrainer.load_state_dict(state["model"])
-    model, optimizer = fabric.setup(pretrainer, optimizer)
-    if state:
-        optimizer.load_state_dict(state["optimizer"])
+    pretrainer, model, optimizer = _set_up(recipe, len(vocabulary), len(rates), seed, fabric, state)
     start = state["step"] if state else 0
     progress = Progress(list(state["history"]) if state else [])
     per_epoch, batch = _epoch(len(corpus), schedule)
-    steps = per_epoch * schedule.epochs
+    steps, warmup = per_epoch * schedule.epochs, per_epoch * schedule.warmup_epochs
     latest: dict[str, Tensor] = {}
 
     def batch_at(step: int) -> tuple[int, list[Segments]]:
@@ -129,32 +127,18 @@ def pretrain(
         loss, latest["spread"] = model(views)
         return loss
 
-    def rate_at(step: int) -> float:
-        warmup = schedule.warmup_epochs * per_epoch
-        return warmup_cosine(step, steps=steps, warmup=warmup, floor=schedule.lr_min / schedule.lr)
-
     with (
         SummaryWriter(str(events), purge_step=start) as writer,
         tqdm(total=steps, initial=start, desc="pre-train") as bar,
     ):
 
         def after_step(step: int, loss: Tensor) -> bool:
-            row = torch.stack([torch.tensor(float(step)), loss.float().cpu(), latest["spread"].float().cpu()])
-            progress.rows.append(torch.cat([row, torch.tensor([optimizer.param_groups[0]["lr"]])]))
+            progress.add(step, loss, latest["spread"], optimizer.param_groups[0]["lr"])
             bar.update()
             if (step + 1) % per_epoch == 0:
                 _log(writer, progress.rows[-1], bar)
             if (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
-                save_checkpoint(
-                    checkpoint,
-                    {
-                        "identity": identity,
-                        "step": step + 1,
-                        "model": pretrainer.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "history": progress.tensor(),
-                    },
-                )
+                save_checkpoint(checkpoint, {"identity": identity} | _state(step + 1, pretrainer, optimizer, progress))
             return False
 
         train(
@@ -163,7 +147,7 @@ def pretrain(
             optimizer=optimizer,
             batch_at=batch_at,
             loss_of=loss_of,
-            rate_at=rate_at,
+            rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=warmup, floor=schedule.lr_min / schedule.lr),
             start=start,
             steps=steps,
             seed=seed,
@@ -171,6 +155,28 @@ def pretrain(
             after_step=after_step,
         )
     return pretrainer.encoder.cpu(), progress.table()
+
+
+def _set_up(
+    recipe: Recipe, vocabulary: int, rates: int, seed: int, fabric: Fabric, state: Mapping[str, Any] | None
+) -> tuple[Pretrainer, nn.Module, Optimizer]:
+    """The bare module, the module that trains and the optimiser, drawn from ``seed`` or as a checkpoint left them."""
+    torch.manual_seed(seed)
+    pretrainer = Pretrainer(recipe, vocabulary, rates)
+    group = parameter_group(pretrainer.parameters(), recipe.schedule.lr)
+    optimizer = torch.optim.AdamW([group], weight_decay=recipe.schedule.weight_decay)
+    if state:
+        pretrainer.load_state_dict(state["model"])
+    model, optimizer = fabric.setup(pretrainer, optimizer)
+    if state:
+        optimizer.load_state_dict(state["optimizer"])
+    return pretrainer, model, optimizer
+
+
+def _state(step: int, pretrainer: Pretrainer, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
+    """What :func:`_set_up` and the loop need to go on from ``step``."""
+    parts = {"model": pretrainer.state_dict(), "optimizer": optimizer.state_dict()}
+    return {"step": step, "history": progress.tensor()} | parts
 
 
 def _epoch(windows: int, schedule: PretrainingSchedule) -> tuple[int, int]:

@@ -1,10 +1,9 @@
 """One HDF5 file a subject: windows in microvolt, the table that describes them, and where they came from."""
 
 import hashlib
+import io
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +62,8 @@ class WindowStore:
                 table = pd.DataFrame({name: _column(file["table"][name]) for name in columns})
                 attributes = json.loads(bytes(file.attrs["attributes"]))
                 return cls(memory, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
+        except FileNotFoundError as error:
+            raise UserError(f"{path} is missing", mend="run the same command again") from error
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} is not a readable window store: {error}",
@@ -129,26 +130,16 @@ def write_windows(
         "unit": "uV",
         "table_hash": table_hash(_plain(table)),
     }
-    with atomic(path) as aside, _hdf5(aside) as file:
+    buffer = io.BytesIO()  # HDF5 itself cannot close a file on a full disk, and crashes when the process ends
+    with h5py.File(buffer, "w") as file:
         file.create_dataset("signal", data=np.ascontiguousarray(signal, dtype=np.float32))
         group = file.create_group("table")
         for name, values in _plain(table).items():
             group.create_dataset(name, data=_fixed(values) if values.dtype == object else values.to_numpy())
         file.attrs["columns"] = np.bytes_(json.dumps(list(table.columns)))
         file.attrs["attributes"] = np.bytes_(json.dumps(everything))
-
-
-@contextmanager
-def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file. On a full disk HDF5 cannot close what it holds and crashes when the process ends: make room."""
-    file = h5py.File(path, "w")
-    try:
-        yield file
-        file.close()
-    except BaseException:
-        os.truncate(path, 0)
-        file.close()
-        raise
+    with atomic(path) as aside:
+        aside.write_bytes(buffer.getbuffer())
 
 
 def _fixed(values: pd.Series) -> np.ndarray:
