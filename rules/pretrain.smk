@@ -15,6 +15,7 @@ rule pretrain:
         vocabulary=params_of.vocabulary,
         rates=params_of.rates,
         seed="{seed}",
+        precision=experiment.precision,
         resume=paths.resume(paths.pretraining),  # no output: Snakemake deletes outputs when it retries
         events=paths.events,
         code=params_of.pretrain_code,

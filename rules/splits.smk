@@ -36,7 +36,7 @@ rule corpus:
     params:
         corpus="{corpus}",
         holdout="{holdout}",
-        code=fingerprint("stages.split"),
+        code=fingerprint("stages.corpus"),
     log:
         paths.log("corpus", "corpus", "holdout"),
     benchmark:

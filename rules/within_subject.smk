@@ -17,6 +17,7 @@ rule within_subject:
         start=params_of.start,
         finetuning=plain(experiment.finetuning),
         seeds=list(experiment.seeds),
+        precision=experiment.precision,
         code=params_of.finetune_code,
     log:
         paths.log("within_subject", "dataset", "task", "protocol", "arm", "subject"),

@@ -20,9 +20,9 @@ from unimontage.config.generate import (
     stale,
     write,
 )
-from unimontage.dag.legality import check
 from unimontage.config.loader import read_options
 from unimontage.config.options import options
+from unimontage.dag.legality import check
 
 EXPERIMENTS = sorted([*(ROOT / "config" / "experiments").glob("*.yaml"), *(ROOT / "config").glob("*.yaml")])
 

@@ -47,6 +47,7 @@ class FinetuneRequest(Request):
     start: Start | None = None
     finetuning: Finetuning
     seeds: tuple[int, ...]
+    precision: str = "auto"
     threads: int
     predictions: Path
     history: Path
@@ -92,7 +93,7 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
     if isinstance(request.arm, Classical):
         yield from _classical(request, pool, split)
         return
-    fabric = open_device(request.threads)
+    fabric = open_device(request.threads, request.precision)
     pooled = split.facts["protocol"] == "strict_loso"
     names = split.rows["fold"].unique()
     with tqdm(total=len(names) * len(request.seeds), desc="folds and seeds") as bar:

@@ -29,6 +29,7 @@ class PretrainRequest(Request):
     vocabulary: tuple[str, ...]
     rates: tuple[float, ...]
     seed: int
+    precision: str = "auto"
     resume: Path
     events: Path
     threads: int
@@ -56,7 +57,7 @@ def pretrain(request: PretrainRequest) -> None:
         vocabulary,
         request.rates,
         seed=request.seed,
-        fabric=open_device(request.threads),
+        fabric=open_device(request.threads, request.precision),
         checkpoint=checkpoint,
         identity=identity,
         events=request.events,
@@ -84,6 +85,7 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
         "vocabulary": request.vocabulary,
         "rates": request.rates,
         "seed": request.seed,
+        "precision": request.precision,
         "tables": hashes,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

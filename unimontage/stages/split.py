@@ -1,4 +1,4 @@
-"""Rules split and corpus: which windows train, validate, test and pre-train."""
+"""Rule split: which windows train, validate and test."""
 
 from pathlib import Path
 
@@ -25,15 +25,6 @@ class SplitRequest(Request):
     subject: str
     splits: Splits
     split: Path
-
-
-class CorpusRequest(Request):
-    """List the windows that a pre-training may see."""
-
-    windows: tuple[Path, ...]
-    corpus: str
-    holdout: str
-    ids: Path
 
 
 def split(request: SplitRequest) -> None:
@@ -65,26 +56,6 @@ def split(request: SplitRequest) -> None:
     )
     counts = folds.groupby("role", observed=True).size().to_dict()
     logger.info("%d folds, %s", folds["fold"].nunique(), counts)
-
-
-def corpus(request: CorpusRequest) -> None:
-    """Write the ids and content digests of a corpus's windows."""
-    stores = [WindowStore.open(path) for path in request.windows]
-    rows = pd.concat([store.table[["window", "digest"]] for store in stores], ignore_index=True)
-    write_table(
-        request.ids,
-        rows,
-        {
-            "corpus": request.corpus,
-            "holdout": request.holdout,
-            "tables": {
-                f"{s.attributes['dataset']}/{s.attributes['subject']}": s.attributes["table_hash"] for s in stores
-            },
-            "synthetic": any(store.attributes["synthetic"] for store in stores),
-            "code": request.code,
-        },
-    )
-    logger.info("%d windows of %d subjects", len(rows), len(stores))
 
 
 def _labelled(store: WindowStore, task: object, inclusive: bool) -> pd.DataFrame:

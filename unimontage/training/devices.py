@@ -4,19 +4,25 @@ import torch
 from lightning_fabric import Fabric
 
 
-def open_device(threads: int) -> Fabric:
-    """Lightning Fabric on one device, with mixed precision where it pays.
+PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
+
+
+def open_device(threads: int, precision: str = "auto") -> Fabric:
+    """Lightning Fabric on one device.
 
     Parameters
     ----------
     threads : int
         Threads that the processor may use.
+    precision : {"auto", "float32", "bf16"}
+        auto: bf16 autocast on a GPU, float32 on the processor.
 
     Returns
     -------
     Fabric
-        bf16 autocast on a GPU, plain float32 on the processor.
+        One GPU if there is any, else the processor.
     """
     torch.set_num_threads(max(1, threads))
     gpu = torch.cuda.is_available()
-    return Fabric(accelerator="cuda" if gpu else "cpu", devices=1, precision="bf16-mixed" if gpu else "32-true")
+    chosen = PRECISIONS.get(precision) or PRECISIONS["bf16" if gpu else "float32"]
+    return Fabric(accelerator="cuda" if gpu else "cpu", devices=1, precision=chosen)
