@@ -10,7 +10,7 @@ from unimontage.signal.windowing import digests
 from unimontage.splits.audit import audit_fold, audit_normalisation, audit_pretraining
 from unimontage.splits.files import write_table
 from unimontage.stages.audit import AuditRequest, audit
-from unimontage.stages.split import CorpusRequest, corpus
+from unimontage.stages.corpus import CorpusRequest, corpus
 from unimontage.windows import WindowStore, write_windows
 
 SAMPLES = 100

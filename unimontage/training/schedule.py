@@ -20,7 +20,7 @@ def warmup_cosine(step: int, *, steps: int, warmup: int, floor: float = 0.0) -> 
     Returns
     -------
     float
-        In (0, 1].
+        In [0, 1]; 0 at the last step where ``floor`` is 0.
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
