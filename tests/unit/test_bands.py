@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from unimontage.errors import UserError
 from unimontage.signal.bands import BANDS, band_power, differential_entropy
@@ -43,16 +42,6 @@ def test_differential_entropy_is_that_of_a_gaussian_of_the_power_of_the_band():
 
 def test_a_dead_channel_has_a_finite_entropy():
     assert np.isfinite(differential_entropy(np.zeros((2, 3, 128), dtype=np.float32), 128)).all()
-
-
-def test_tensors_give_tensors_and_the_same_numbers_with_a_gradient():
-    signal = tones(3, 10).astype(np.float32)
-    tensor = torch.tensor(signal, requires_grad=True)
-    power = band_power(tensor, 128)
-    power.sum().backward()
-    assert torch.isfinite(tensor.grad).all()
-    np.testing.assert_allclose(power.detach().numpy(), band_power(signal, 128))
-    assert band_power(signal, 128).dtype == np.float32
 
 
 def test_windows_from_a_read_only_file_are_taken(recwarn):

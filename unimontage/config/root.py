@@ -28,8 +28,8 @@ class Config(Block):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
     """Training seeds: initial weights, order of the data, augmentation. Folds have a seed of their own."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Arithmetic of training. auto: bf16 autocast on a GPU and float32 on a processor; bf16 also pays on processors that
-    have it in hardware."""
+    """Arithmetic of training. auto: bf16 autocast on a GPU and float32 on a processor; bf16 also pays on processors
+    that have it in hardware."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """The datasets of the run by name."""
     windows: Windows = Windows()

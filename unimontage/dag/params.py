@@ -8,7 +8,11 @@ from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Wildcards
 from unimontage.dag.plan import Plan
 
-CHOICES = {Universal: "training.universal", Braindecode: "training.supervised", Classical: "models.classical"}
+CHOICES = {
+    Universal: ("training.networks", "training.universal"),
+    Braindecode: ("training.networks", "training.supervised"),
+    Classical: ("training.pipelines",),
+}
 
 
 class Params:
@@ -93,7 +97,7 @@ class Params:
 
     def finetune_code(self, wildcards: Wildcards) -> str:
         """Fingerprint of training with the arm's own kind of model."""
-        return fingerprint("stages.finetune", CHOICES[type(self._plan.config.arms[wildcards.arm])])
+        return fingerprint("stages.finetune", *CHOICES[type(self._plan.config.arms[wildcards.arm])])
 
 
 def plain(block: Block) -> dict[str, Any]:

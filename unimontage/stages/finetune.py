@@ -4,36 +4,19 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import torch
-from lightning_fabric import Fabric
-from tqdm import tqdm
 
-from unimontage.config.arms import Arm, Classical, Finetuning, Universal
-from unimontage.config.base import Block
-from unimontage.config.recipes import Encoder
+from unimontage.config.arms import Arm, Classical, Finetuning
 from unimontage.splits.files import Table, read_table, require_same_tables, write_table
 from unimontage.stages.request import Request, logger
-from unimontage.training.devices import open_device
-from unimontage.training.finetuning import Fitted, fit_fold
-from unimontage.training.folds import Fold, folds, normalised
+from unimontage.training.answer import Answer, Start
 from unimontage.windows import WindowPool, WindowStore
 from unimontage.windows.atomic import atomic
 
 HISTORY = ("fold", "seed", "epoch", "train_loss", "val_loss")
-
-
-class Start(Block):
-    """What an arm's encoder is built from."""
-
-    encoder: Encoder
-    vocabulary: tuple[str, ...]
-    rates: tuple[float, ...]
 
 
 class FinetuneRequest(Request):
@@ -54,16 +37,6 @@ class FinetuneRequest(Request):
     card: Path
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What one fold and seed gave."""
-
-    fold: Fold
-    seed: int
-    fitted: Fitted
-    notes: dict[str, object]
-
-
 def finetune(request: FinetuneRequest) -> None:
     """Train every fold and seed of a job and write predictions, learning curves and the job's card."""
     split = read_table(request.split)
@@ -80,7 +53,7 @@ def finetune(request: FinetuneRequest) -> None:
         "weights_sha256": {str(path): _sha256(path) for path in request.weights},
         "code": request.code,
         "versions": {name: version(name) for name in ("torch", "mne", "numpy", "scikit-learn", "braindecode")},
-        "hardware": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "processor": platform.processor() or platform.machine(),
     }
     write_table(request.predictions, pd.concat([_rows(answer) for answer in answers], ignore_index=True), facts)
     _write_history(request.history, answers)
@@ -90,67 +63,16 @@ def finetune(request: FinetuneRequest) -> None:
 
 
 def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterator[Answer]:
+    """One answer a fold and seed, from whatever kind of model the arm is."""
     if isinstance(request.arm, Classical):
-        yield from _classical(request, pool, split)
-        return
-    fabric = open_device(request.threads, request.precision)
-    pooled = split.facts["protocol"] == "strict_loso"
-    names = split.rows["fold"].unique()
-    with tqdm(total=len(names) * len(request.seeds), desc="folds and seeds") as bar:
-        for fold in folds(pool, split):
-            ready = normalised(fold, source=split.facts["normalisation"], pooled=pooled, recentred=request.arm.recentre)
-            for position, seed in enumerate(request.seeds):
-                yield _trained(request, pool, split, ready, position, seed, fabric)
-                bar.update()
+        from unimontage.training import pipelines
 
+        return pipelines.answers(request.arm, pool, split, seed=request.seeds[0])
+    from unimontage.training import networks
 
-def _trained(
-    request: FinetuneRequest, pool: WindowPool, split: Table, fold: Fold, position: int, seed: int, fabric: Fabric
-) -> Answer:
-    """One fold and seed of a network."""
-    classes = len(split.facts["classes"])
-    torch.manual_seed(seed)
-    if isinstance(request.arm, Universal):
-        from unimontage.training import universal
-
-        start, weights = request.start, request.weights[position] if request.weights else None
-        built = universal.build(request.arm, start.encoder, start.vocabulary, start.rates, pool, fold, classes, weights)
-    else:
-        from unimontage.training import supervised
-
-        built = supervised.build(request.arm, pool, classes)
-    fitted = fit_fold(built.model, built.groups, fold, classes, request.finetuning, seed=seed, fabric=fabric)
-    explanation = built.explain(fold, fabric) if built.explain else {}
-    return Answer(fold, seed, fitted, built.notes | explanation)
-
-
-def _classical(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterator[Answer]:
-    """Every fold of a pipeline, once: it draws nothing that a seed would change, and has no epoch to choose."""
-    from unimontage.models.classical import build_pipeline
-
-    seed = request.seeds[0]
-    for fold in folds(pool, split):
-        known = fold.train + fold.val
-        pipeline = build_pipeline(
-            request.arm.pipeline,
-            sfreq_hz=pool.sfreq_hz,
-            channels=pool.channels,
-            seed=seed,
-            recentre=request.arm.recentre,
-        )
-        pipeline.fit(known.x, known.y, known.domain)
-        probabilities = _all_classes(
-            pipeline.predict_proba(fold.test.x, fold.test.domain), pipeline.classes_, len(split.facts["classes"])
-        )
-        history = pd.DataFrame({"epoch": [], "train_loss": [], "val_loss": []})
-        yield Answer(fold, seed, Fitted(probabilities, history, 0), {"training_windows": len(known)})
-
-
-def _all_classes(probabilities: np.ndarray, known: np.ndarray, classes: int) -> np.ndarray:
-    """Probabilities of all classes; one that training never saw has none."""
-    full = np.zeros((len(probabilities), classes), dtype=np.float32)
-    full[:, known] = probabilities
-    return full
+    builder = networks.builder(request.arm, request.start, request.weights, pool, len(split.facts["classes"]))
+    device = networks.open_device(request.threads, request.precision)
+    return networks.answers(builder, request.arm, pool, split, request.finetuning, request.seeds, device)
 
 
 def _rows(answer: Answer) -> pd.DataFrame:

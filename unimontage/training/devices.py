@@ -3,7 +3,6 @@
 import torch
 from lightning_fabric import Fabric
 
-
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 
 

@@ -1,7 +1,6 @@
 """Supervised training of one model on one fold."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,30 +9,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from unimontage.config.arms import Finetuning
+from unimontage.training.answer import Fitted
 from unimontage.training.folds import Fold, Part
 from unimontage.training.loop import train
 from unimontage.training.schedule import warmup_cosine
 
 EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model's answers on the test windows of a fold.
-
-    Attributes
-    ----------
-    probabilities : ndarray, shape (N, K), float32
-        Class probabilities of the test windows.
-    history : DataFrame
-        ``epoch``, ``train_loss``, ``val_loss``; NaN where there is no validation set.
-    epoch : int
-        The epoch that was used.
-    """
-
-    probabilities: np.ndarray
-    history: pd.DataFrame
-    epoch: int
 
 
 def fit_fold(

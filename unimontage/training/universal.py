@@ -10,7 +10,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from unimontage.config.arms import Universal
-from unimontage.config.recipes import Encoder
 from unimontage.errors import UserError
 from unimontage.models.classifier import UniversalClassifier
 from unimontage.models.encoder import UnivariateEncoder
@@ -18,6 +17,7 @@ from unimontage.models.spatial import GraphAttention, build_spatial, correlation
 from unimontage.models.weights import load_weights, read_config
 from unimontage.montage.positions import positions_3d
 from unimontage.montage.schema import Vocabulary
+from unimontage.training.answer import Start
 from unimontage.training.built import Built
 from unimontage.training.folds import Fold
 from unimontage.training.loop import parameter_group
@@ -44,26 +44,15 @@ class OnMontage(nn.Module):
         return self.classifier(x, self.channel, self.rate, return_attention=True)[1]
 
 
-def build(
-    arm: Universal,
-    encoder: Encoder,
-    vocabulary: Sequence[str],
-    rates: Sequence[float],
-    pool: WindowPool,
-    fold: Fold,
-    classes: int,
-    weights: Path | None,
-) -> Built:
+def build(arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: int, weights: Path | None) -> Built:
     """The arm's model for a target.
 
     Parameters
     ----------
     arm : Universal
         Graph, head and learning rates.
-    encoder : Encoder
-        Architecture, as in pre-training.
-    vocabulary, rates : sequence
-        Electrodes and sampling rates of pre-training.
+    start : Start
+        Architecture, electrodes and sampling rates, as in pre-training.
     pool : WindowPool
         The target's electrodes and rate.
     fold : Fold
@@ -78,11 +67,11 @@ def build(
     UserError
         The weights were made for other electrodes, rates or sizes.
     """
-    words = Vocabulary(tuple(vocabulary))
+    encoder, rates, words = start.encoder, list(start.rates), Vocabulary(start.vocabulary)
     network = UnivariateEncoder(encoder, len(words), len(rates))
     notes: dict[str, object] = {}
     if weights is not None:
-        _require_same(weights, {"vocabulary": words.to_list(), "rates_hz": list(rates)})
+        _require_same(weights, {"vocabulary": words.to_list(), "rates_hz": rates})
         notes["coverage"] = str(load_weights(network, weights))
     spatial = build_spatial(
         arm.spatial, encoder.d, **arm.graph.model_dump(), adjacency=_adjacency(arm.spatial, pool, fold.train.x)
@@ -90,7 +79,7 @@ def build(
     classifier = UniversalClassifier(
         network, spatial, encoder.d, classes, spatial_mode=arm.spatial_mode, **arm.context.model_dump()
     )
-    rate = list(rates).index(pool.sfreq_hz) + 1 if pool.sfreq_hz in rates else 0
+    rate = rates.index(pool.sfreq_hz) + 1 if pool.sfreq_hz in rates else 0
     channel = torch.from_numpy(words.index(pool.channels))
     unknown = [name for name, index in zip(pool.channels, channel.tolist(), strict=True) if index == 0]
     notes |= {

@@ -1,0 +1,47 @@
+"""What a job starts from and what it gives, whatever kind of model it trains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from unimontage.config.base import Block
+from unimontage.config.recipes import Encoder
+from unimontage.training.folds import Fold
+
+
+class Start(Block):
+    """What an arm's encoder is built from."""
+
+    encoder: Encoder
+    vocabulary: tuple[str, ...]
+    rates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model's answers on the test windows of a fold.
+
+    Attributes
+    ----------
+    probabilities : ndarray, shape (N, K), float32
+        Class probabilities of the test windows.
+    history : DataFrame
+        ``epoch``, ``train_loss``, ``val_loss``; NaN where there is no validation set, no row where there are no epochs.
+    epoch : int
+        The epoch that was used; 0 where there are none.
+    """
+
+    probabilities: np.ndarray
+    history: pd.DataFrame
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one fold and seed gave, and what is worth noting about it; notes are JSON values."""
+
+    fold: Fold
+    seed: int
+    fitted: Fitted
+    notes: dict[str, object]

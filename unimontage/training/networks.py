@@ -1,0 +1,91 @@
+"""Networks on the folds and seeds of a split."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from tqdm import tqdm
+
+from unimontage.config.arms import Braindecode, Finetuning, Universal
+from unimontage.splits.files import Table
+from unimontage.training.answer import Answer, Start
+from unimontage.training.built import Built
+from unimontage.training.devices import open_device
+from unimontage.training.finetuning import fit_fold
+from unimontage.training.folds import Fold, folds, normalised
+from unimontage.windows import WindowPool
+
+__all__ = ["answers", "builder", "open_device"]
+
+Builder = Callable[[Fold, int], Built]
+
+
+def builder(
+    arm: Universal | Braindecode, start: Start | None, weights: Sequence[Path], pool: WindowPool, classes: int
+) -> Builder:
+    """How to build the arm's model, given a fold and the position of its seed.
+
+    Parameters
+    ----------
+    arm : Universal or Braindecode
+        The condition.
+    start : Start or None
+        Encoder, electrodes and rates of a universal arm.
+    weights : sequence of Path
+        Encoder weights, one a seed; empty to start from random ones.
+    pool : WindowPool
+        The target's electrodes, rate and window length.
+    classes : int
+        Number of classes.
+    """
+    if isinstance(arm, Universal):
+        from unimontage.training import universal
+
+        return lambda fold, place: universal.build(arm, start, pool, fold, classes, weights[place] if weights else None)
+    from unimontage.training import supervised
+
+    return lambda fold, place: supervised.build(arm, pool, classes)
+
+
+def answers(
+    build: Builder,
+    arm: Universal | Braindecode,
+    pool: WindowPool,
+    split: Table,
+    options: Finetuning,
+    seeds: Sequence[int],
+    fabric: Fabric,
+) -> Iterator[Answer]:
+    """Train every fold with every seed.
+
+    Parameters
+    ----------
+    build : callable
+        From :func:`builder`.
+    arm : Universal or Braindecode
+        Says whether windows are recentred.
+    pool : WindowPool
+        The windows.
+    split : Table
+        The folds; its facts say where normalisation takes its statistics from.
+    options : Finetuning
+        Schedule.
+    seeds : sequence of int
+        Training seeds.
+    fabric : Fabric
+        Device.
+    """
+    classes, source = len(split.facts["classes"]), split.facts["normalisation"]
+    pooled = split.facts["protocol"] == "strict_loso"
+    device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
+    with tqdm(total=split.rows["fold"].nunique() * len(seeds), desc="folds and seeds") as bar:
+        for fold in folds(pool, split):
+            ready = normalised(fold, source=source, pooled=pooled, recentred=arm.recentre)
+            for place, seed in enumerate(seeds):
+                torch.manual_seed(seed)
+                built = build(ready, place)
+                fitted = fit_fold(built.model, built.groups, ready, classes, options, seed=seed, fabric=fabric)
+                explanation = built.explain(ready, fabric) if built.explain else {}
+                yield Answer(ready, seed, fitted, built.notes | explanation | {"device": device})
+                bar.update()

@@ -1,0 +1,31 @@
+"""Hand-made features and shallow classifiers on the folds of a split."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from unimontage.config.arms import Classical
+from unimontage.models.classical import build_pipeline
+from unimontage.splits.files import Table
+from unimontage.training.answer import Answer, Fitted
+from unimontage.training.folds import folds
+from unimontage.windows import WindowPool
+
+
+def answers(arm: Classical, pool: WindowPool, split: Table, *, seed: int) -> Iterator[Answer]:
+    """Fit every fold once: a pipeline draws nothing that a seed would change, and has no epoch to choose.
+
+    Windows that would validate a network train a pipeline.
+    """
+    classes = len(split.facts["classes"])
+    for fold in folds(pool, split):
+        known = fold.train + fold.val
+        pipeline = build_pipeline(
+            arm.pipeline, sfreq_hz=pool.sfreq_hz, channels=pool.channels, seed=seed, recentre=arm.recentre
+        )
+        pipeline.fit(known.x, known.y, known.domain)
+        probabilities = np.zeros((len(fold.test), classes), dtype=np.float32)  # a class never trained on has none
+        probabilities[:, pipeline.classes_] = pipeline.predict_proba(fold.test.x, fold.test.domain)
+        history = pd.DataFrame({"epoch": [], "train_loss": [], "val_loss": []})
+        yield Answer(fold, seed, Fitted(probabilities, history, 0), {"training_windows": len(known)})
