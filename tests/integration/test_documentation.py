@@ -36,6 +36,7 @@ NOT_RUN = {
     r"(apptainer|skopeo|sha256sum) .*": "wants Apptainer or an image",
     r"squeue .*": "wants SLURM",
     r"snakemake (prepared )?--profile .*": "computes a run; its dry run is executed, or that of a like one",
+    r"snakemake -n --quiet rules( --profile profiles/slurm)?": "tests/dag/test_dryrun.py plans the demo so",
     r"snakemake -n --quiet rules --configfile config/experiments/universal\.yaml": "takes too long for a test; its "
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",
     r"unimontage results results/\w+|tensorboard .*": "wants a finished run",
