@@ -38,10 +38,16 @@ class Pretrainer(nn.Module):
         options = recipe.objective.model_dump(exclude={"kind"})
         self.objective = build_objective(recipe.objective.kind, recipe.encoder.d, **options)
 
-    def forward(self, views: Sequence[tuple[Tensor, Tensor, Segments]]) -> tuple[Tensor, Tensor]:
-        """Loss over all segments of a batch, whatever their rates, and the spread of their embeddings."""
-        first = torch.cat([self.encoder.embed(a, part.channel, part.rate) for a, _, part in views])  # (B, d)
-        second = torch.cat([self.encoder.embed(b, part.channel, part.rate) for _, b, part in views])  # (B, d)
+    def forward(self, views: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Loss over all segments of a batch and the spread of their embeddings.
+
+        Parameters
+        ----------
+        views : sequence of tuple
+            First view (B, T), second view (B, T), channel (B,) and rate (B,), one tuple a sampling rate.
+        """
+        first = torch.cat([self.encoder.embed(a, channel, rate) for a, _, channel, rate in views])  # (B, d)
+        second = torch.cat([self.encoder.embed(b, channel, rate) for _, b, channel, rate in views])  # (B, d)
         return self.objective(first, second), embedding_spread(first.detach())
 
 
@@ -188,13 +194,13 @@ def _epoch(windows: int, schedule: PretrainingSchedule) -> tuple[int, int]:
 
 def _views(
     segments: Sequence[Segments], options: Augmentation, seed: int, fabric: Fabric
-) -> list[tuple[Tensor, Tensor, Segments]]:
-    """Two augmented views of each group of segments, on the device."""
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Two augmented views of each group of segments, with their channels and rates, on the device."""
     generator = torch.Generator(device=fabric.device).manual_seed(seed)
     views = []
     for part in segments:
-        moved = Segments(*fabric.to_device((part.x, part.channel, part.rate)), part.window)
-        views.append((*two_views(moved.x, generator, options), moved))
+        x, channel, rate = fabric.to_device((part.x, part.channel, part.rate))
+        views.append((*two_views(x, generator, options), channel, rate))
     return views
 
 
