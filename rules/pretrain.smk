@@ -4,13 +4,13 @@
 rule pretrain:
     """Pre-train one recipe on one corpus with one seed."""
     input:
-        windows=inputs.corpus_windows,
-        ids=paths.pretraining_split,
+        ids=paths.pretraining_split,  # changes whenever one of its windows does, and keeps the DAG small
     output:
         weights=paths.weights,
         config=paths.weights_config,
         history=paths.pretraining_history,
     params:
+        windows=inputs.corpus_windows,
         recipe=params_of.recipe,
         vocabulary=params_of.vocabulary,
         rates=params_of.rates,

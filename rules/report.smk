@@ -4,10 +4,7 @@
 rule figures:
     """Scores of single subjects, confusion of classes and learning curves on a target."""
     input:
-        windows=inputs.dataset_windows,
-        predictions=inputs.predictions,
-        histories=inputs.histories,
-        table=paths.scores,
+        table=paths.scores,  # changes whenever a prediction does, and keeps the DAG small
     output:
         accuracies=report(
             paths.figure("accuracies"),
@@ -28,6 +25,9 @@ rule figures:
             labels=target_labels,
         ),
     params:
+        windows=inputs.dataset_windows,
+        predictions=inputs.predictions,
+        histories=inputs.histories,
         arms=params_of.arms,
         threshold_inclusive=experiment.splits.threshold_inclusive,
         evaluation=plain(experiment.evaluation),
@@ -48,7 +48,7 @@ rule figures:
 rule attention:
     """Attention that electrodes receive, on the scalp."""
     input:
-        cards=inputs.cards,
+        table=paths.scores,
     output:
         figure=report(
             paths.figure("attention"),
@@ -57,6 +57,7 @@ rule attention:
             labels=target_labels,
         ),
     params:
+        cards=inputs.cards,
         arms=params_of.attentive,
         code=fingerprint("stages.figures"),
     log:
@@ -102,7 +103,6 @@ rule pretraining_figure:
 rule embedding:
     """Embeddings of single channels in two dimensions, by electrode and by class."""
     input:
-        windows=inputs.whole_corpus_windows,
         ids=paths.pretraining_split.replace("{holdout}", "all"),
         weights=inputs.first_weights,
     output:
@@ -113,6 +113,7 @@ rule embedding:
             labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "embeddings"},
         ),
     params:
+        windows=inputs.whole_corpus_windows,
         method=experiment.report.embedding,
         windows_per_dataset=experiment.report.embedding_windows,
         code=fingerprint("stages.embedding"),

@@ -5,7 +5,7 @@ use rule within_subject as transfer with:
     input:
         windows=inputs.pool_windows,
         split=paths.split,
-        audit=paths.audit.replace("{comparison}", "transfer"),
+        audit=ancient(paths.audit.replace("{comparison}", "transfer")),  # another arm's audit is no reason to train
         weights=inputs.weights,
     output:
         predictions=paths.predictions("transfer"),

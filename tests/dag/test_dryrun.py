@@ -73,7 +73,7 @@ def expected(plan):
         **{name: len(found) for name, found in jobs.items()},
         "score": len(set(places)),
         "figures": len(set(places)),
-        "attention": len({place for place in places if plan.attentive(place[0])}),
+        "attention": len({place for place in places if plan.attentive(*place)}),
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),
         "all": 1,
@@ -173,7 +173,7 @@ def test_nothing_trains_before_its_split_has_passed_the_audit(edges):
 
 
 def test_pretraining_knows_no_split_and_no_prediction(edges):
-    assert {source for source, reader in edges if reader == "pretrain"} == {"preprocess", "corpus"}
+    assert {source for source, reader in edges if reader == "pretrain"} == {"corpus"}
 
 
 def test_tables_come_from_predictions_alone(edges):

@@ -344,7 +344,7 @@ def test_what_looks_unusual_but_is_sound_is_accepted(changes):
 def test_no_common_electrode_is_refused(monkeypatch):
     import dataclasses
 
-    from unimontage.config import legality
+    from unimontage.dag import legality
 
     foreign = dataclasses.replace(facts("deap"), channels=("A1", "A2"))
     monkeypatch.setattr(legality, "facts", lambda key: foreign if key == "deap" else facts(key))

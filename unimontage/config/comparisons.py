@@ -18,6 +18,8 @@ class Target(Block):
     """Tasks of the dataset, for example valence and arousal."""
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)]
     """How windows are divided into training and test; strict protocols are the headline."""
+    arms: tuple[str, ...] | None = None
+    """Arms that meet on this target; null means all arms of the comparison."""
 
 
 class Comparison(Block):

@@ -13,6 +13,11 @@ class Wildcards(Protocol):
     def __getattr__(self, name: str) -> str: ...
 
 
+def target_of(wildcards: Wildcards) -> tuple[str, str, str, str]:
+    """Comparison, dataset, task and protocol that wildcards name."""
+    return wildcards.comparison, wildcards.dataset, wildcards.task, wildcards.protocol
+
+
 class Inputs:
     """What each rule reads, for a plan.
 
@@ -48,7 +53,7 @@ class Inputs:
 
     def corpora(self, wildcards: Wildcards) -> list[str]:
         """The window lists of every pre-training that a target's arms start from."""
-        found = [self._start(wildcards, arm) for arm in self._plan.comparison(wildcards.comparison).arms]
+        found = [self._start(wildcards, arm) for arm in self._plan.arms(*target_of(wildcards))]
         return sorted({self._paths.pretraining_split.format(**start) for start in found if start})
 
     def weights(self, wildcards: Wildcards) -> list[str]:
@@ -66,7 +71,7 @@ class Inputs:
 
     def cards(self, wildcards: Wildcards) -> list[str]:
         """Cards of all subjects on a target, for the arms that have graph attention."""
-        arms = self._plan.attentive(wildcards.comparison)
+        arms = self._plan.attentive(*target_of(wildcards))
         return self._of_target(self._paths.card(wildcards.comparison), wildcards, arms)
 
     def scores(self, wildcards: Wildcards) -> list[str]:
@@ -97,7 +102,7 @@ class Inputs:
         known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol")}
         return [
             pattern.format(**known, arm=arm, subject=subject)
-            for arm in arms or self._plan.comparison(wildcards.comparison).arms
+            for arm in arms or self._plan.arms(*target_of(wildcards))
             for subject in self._plan.subjects(wildcards.dataset)
         ]
 

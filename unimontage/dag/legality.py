@@ -71,6 +71,15 @@ def _names_of_comparison(config: Config, name: str, comparison: Comparison) -> P
         what = f"the reference of {name} is {comparison.reference}, which is none of its arms"
         yield _unknown(what, comparison.reference, comparison.arms, (name, "reference"))
     for target in comparison.targets:
+        for arm in (arm for arm in target.arms or () if arm not in comparison.arms):
+            what = f"the target {target.dataset} of {name} names the arm {arm}, which is none of the comparison's"
+            yield _unknown(what, arm, comparison.arms, (name, "arms"))
+        reference = comparison.reference or next(iter(comparison.arms), None)
+        if target.arms and reference not in target.arms:
+            yield UserError(
+                f"the target {target.dataset} of {name} lacks {reference}, which the other arms are compared with",
+                mend=f"add {reference} to the target's arms, or choose another reference",
+            )
         if target.dataset not in config.datasets:
             what = f"{name} targets {target.dataset}, which is no dataset of the run"
             yield _unknown(what, target.dataset, config.datasets, ("dataset",))

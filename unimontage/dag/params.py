@@ -5,7 +5,7 @@ from typing import Any
 from unimontage.config.arms import Braindecode, Classical, Universal
 from unimontage.config.base import Block
 from unimontage.dag.fingerprint import fingerprint
-from unimontage.dag.inputs import Wildcards
+from unimontage.dag.inputs import Wildcards, target_of
 from unimontage.dag.plan import Plan
 
 CHOICES = {
@@ -20,6 +20,7 @@ class Params:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._starts: dict[tuple[str, str], dict[str, Any]] = {}  # asked for by every job of a large DAG
 
     def dataset(self, wildcards: Wildcards) -> dict[str, Any]:
         """The dataset's block."""
@@ -68,18 +69,23 @@ class Params:
         arm = self._plan.config.arms[wildcards.arm]
         if not isinstance(arm, Universal):
             return None
-        recipe = self._plan.config.recipes[arm.recipe]
-        corpus = self._plan.corpus(recipe, wildcards.dataset)
-        vocabulary = self._plan.vocabulary(recipe, corpus).to_list()
-        return {"encoder": plain(recipe.encoder), "vocabulary": vocabulary, "rates": list(self._plan.rates(corpus))}
+        return self._start(arm.recipe, wildcards.dataset)
+
+    def _start(self, name: str, target: str) -> dict[str, Any]:
+        if (name, target) not in self._starts:
+            recipe = self._plan.config.recipes[name]
+            corpus = self._plan.corpus(recipe, target)
+            vocabulary, rates = self._plan.vocabulary(recipe, corpus).to_list(), list(self._plan.rates(corpus))
+            self._starts[name, target] = {"encoder": plain(recipe.encoder), "vocabulary": vocabulary, "rates": rates}
+        return self._starts[name, target]
 
     def arms(self, wildcards: Wildcards) -> list[str]:
-        """Arms of a comparison, in the order of its files."""
-        return list(self._plan.comparison(wildcards.comparison).arms)
+        """Arms that meet on a target, in the order of their files."""
+        return list(self._plan.arms(*target_of(wildcards)))
 
     def attentive(self, wildcards: Wildcards) -> list[str]:
-        """Arms of a comparison that have graph attention."""
-        return list(self._plan.attentive(wildcards.comparison))
+        """Arms with graph attention that meet on a target."""
+        return list(self._plan.attentive(*target_of(wildcards)))
 
     def title(self, wildcards: Wildcards) -> str:
         """Head of a comparison's table."""

@@ -127,7 +127,7 @@ class Plan:
     def jobs(self, comparison: str) -> Iterator[Job]:
         """All jobs of a comparison."""
         for dataset, task, protocol in self.targets(comparison):
-            for arm in self.comparison(comparison).arms:
+            for arm in self.arms(comparison, dataset, task, protocol):
                 for subject in self.subjects(dataset):
                     yield Job(dataset, task, protocol, arm, subject)
 
@@ -140,9 +140,23 @@ class Plan:
             starts = [{"recipe": n, "corpus": "+".join(c), "holdout": WHOLE} for n, c in corpora.items()]
         return [dict(items) for items in sorted({tuple(start.items()) for start in starts if start})]
 
-    def attentive(self, comparison: str) -> tuple[str, ...]:
-        """Arms of a comparison that have graph attention."""
-        arms = {name: self.config.arms[name] for name in self.comparison(comparison).arms}
+    def arms(self, comparison: str, dataset: str, task: str, protocol: str) -> tuple[str, ...]:
+        """Arms that meet on a target."""
+        return self._arms[comparison, dataset, task, protocol]
+
+    @cached_property
+    def _arms(self) -> dict[tuple[str, str, str, str], tuple[str, ...]]:
+        return {
+            (comparison, target.dataset, task, protocol): target.arms or self.comparison(comparison).arms
+            for comparison in COMPARISONS
+            for target in self.comparison(comparison).targets
+            for task in target.tasks
+            for protocol in target.protocols
+        }
+
+    def attentive(self, comparison: str, dataset: str, task: str, protocol: str) -> tuple[str, ...]:
+        """Arms with graph attention that meet on a target."""
+        arms = {name: self.config.arms[name] for name in self.arms(comparison, dataset, task, protocol)}
         return tuple(name for name, arm in arms.items() if isinstance(arm, Universal) and arm.spatial == "gat")
 
     def contrasted(self, comparison: str) -> bool:

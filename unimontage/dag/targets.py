@@ -41,7 +41,7 @@ class Targets:
             self._paths.figure(name).format(comparison=c, dataset=d, task=t, protocol=p)
             for c in self._plan.active()
             for d, t, p in self._plan.targets(c)
-            for name in (*self._paths.target_figures, *(["attention"] if self._plan.attentive(c) else []))
+            for name in (*self._paths.target_figures, *(["attention"] if self._plan.attentive(c, d, t, p) else []))
         ]
         whole = [start for start in self._plan.pretrainings() if start["holdout"] == "all"]
         of_recipe = [self._paths.figure(n).format(**s) for s in whole for n in self._paths.recipe_figures]

@@ -34,6 +34,7 @@ class FiguresRequest(Request):
 class AttentionRequest(Request):
     """Draw the attention that electrodes receive."""
 
+    table: Path
     cards: tuple[Path, ...]
     arms: tuple[str, ...]
     figure: Path
