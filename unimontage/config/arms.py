@@ -51,8 +51,8 @@ class Universal(Block):
     """node: one vector an electrode; patch: one a token, the graph applied at each token."""
     graph: Graph = Graph()
     context: Context = Context()
-    lr_encoder: Positive = 5e-6
-    """Learning rate of the encoder."""
+    lr_encoder: Annotated[float, Field(ge=0)] = 5e-6
+    """Learning rate of the encoder; 0 freezes it, and its output is then computed once."""
     lr_head: Positive = 1e-4
     """Learning rate of everything after the encoder."""
     recentre: bool = False

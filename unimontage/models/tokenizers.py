@@ -60,10 +60,14 @@ def build_tokenizer(kind: str, *, d: int, width: int, patches: int) -> nn.Module
 
 
 def _convolution(maps_in: int, maps_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, group norm, GELU; the group norm knows nothing of the batch, which may mix rates and datasets."""
+    """Convolution, group norm, GELU; the group norm knows nothing of the batch, which may mix rates and datasets.
+
+    At most 8 groups, of at least 8 maps each where there are so many: a map normalised by itself would forget how
+    strong its frequencies are beside those of the others.
+    """
     return nn.Sequential(
         nn.Conv1d(maps_in, maps_out, kernel, stride=stride, padding=kernel // 2),
-        nn.GroupNorm(math.gcd(8, maps_out), maps_out),
+        nn.GroupNorm(math.gcd(8, max(1, maps_out // 8)), maps_out),
         nn.GELU(),
     )
 

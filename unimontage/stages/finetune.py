@@ -70,9 +70,10 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
         return pipelines.answers(request.arm, pool, split, seed=request.seeds[0])
     from unimontage.training import networks
 
-    builder = networks.builder(request.arm, request.start, request.weights, pool, len(split.facts["classes"]))
-    device = networks.open_device(request.threads, request.precision)
-    return networks.answers(builder, request.arm, pool, split, request.finetuning, request.seeds, device)
+    fabric = networks.open_device(request.threads, request.precision)
+    classes = len(split.facts["classes"])
+    builder = networks.builder(request.arm, request.start, request.weights, pool, classes, fabric)
+    return networks.answers(builder, request.arm, pool, split, request.finetuning, request.seeds, fabric)
 
 
 def _rows(answer: Answer) -> pd.DataFrame:

@@ -23,9 +23,12 @@ class Built:
         What is worth noting about it; JSON values.
     explain : callable or None
         What can be read off the trained model on a fold's test windows; JSON values.
+    fold : Fold or None
+        What the model takes in place of the windows, where a frozen part of it was run already.
     """
 
     model: nn.Module
     groups: list[dict[str, object]]
     notes: dict[str, object] = field(default_factory=dict)
     explain: Callable[[Fold, Fabric], dict[str, object]] | None = None
+    fold: Fold | None = None

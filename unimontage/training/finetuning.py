@@ -100,7 +100,7 @@ def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray, fabric: Fabric) 
         forward.eval()
     with torch.no_grad(), fabric.autocast():
         parts = [forward(fabric.to_device(part)).float().cpu() for part in torch.from_numpy(x).split(EVALUATION_BATCH)]
-    return torch.cat(parts)
+    return torch.cat(parts) if parts else torch.empty(0)
 
 
 def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:

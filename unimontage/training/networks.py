@@ -22,7 +22,12 @@ Builder = Callable[[Fold, int], Built]
 
 
 def builder(
-    arm: Universal | Braindecode, start: Start | None, weights: Sequence[Path], pool: WindowPool, classes: int
+    arm: Universal | Braindecode,
+    start: Start | None,
+    weights: Sequence[Path],
+    pool: WindowPool,
+    classes: int,
+    fabric: Fabric,
 ) -> Builder:
     """How to build the arm's model, given a fold and the position of its seed.
 
@@ -38,11 +43,14 @@ def builder(
         The target's electrodes, rate and window length.
     classes : int
         Number of classes.
+    fabric : Fabric
+        Device, for a frozen encoder.
     """
     if isinstance(arm, Universal):
         from unimontage.training import universal
 
-        return lambda fold, place: universal.build(arm, start, pool, fold, classes, weights[place] if weights else None)
+        chosen = weights or [None]
+        return lambda fold, place: universal.build(arm, start, pool, fold, classes, chosen[place % len(chosen)], fabric)
     from unimontage.training import supervised
 
     return lambda fold, place: supervised.build(arm, pool, classes)
@@ -85,7 +93,8 @@ def answers(
             for place, seed in enumerate(seeds):
                 torch.manual_seed(seed)
                 built = build(ready, place)
-                fitted = fit_fold(built.model, built.groups, ready, classes, options, seed=seed, fabric=fabric)
-                explanation = built.explain(ready, fabric) if built.explain else {}
+                seen = built.fold or ready
+                fitted = fit_fold(built.model, built.groups, seen, classes, options, seed=seed, fabric=fabric)
+                explanation = built.explain(seen, fabric) if built.explain else {}
                 yield Answer(ready, seed, fitted, built.notes | explanation | {"device": device})
                 bar.update()

@@ -1,6 +1,7 @@
 """The universal system's model on a target: encoder, graph, head, and what can be read off it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from unimontage.montage.positions import positions_3d
 from unimontage.montage.schema import Vocabulary
 from unimontage.training.answer import Start
 from unimontage.training.built import Built
+from unimontage.training.finetuning import predict
 from unimontage.training.folds import Fold
 from unimontage.training.loop import parameter_group
 from unimontage.windows import WindowPool
@@ -44,7 +46,26 @@ class OnMontage(nn.Module):
         return self.classifier(x, self.channel, self.rate, return_attention=True)[1]
 
 
-def build(arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: int, weights: Path | None) -> Built:
+class OnNodes(nn.Module):
+    """The part of a classifier after a frozen encoder: its output (B, G, C, d) to logits (B, K)."""
+
+    def __init__(self, classifier: UniversalClassifier) -> None:
+        super().__init__()
+        self.spatial, self.whole, self.final_layer = classifier.spatial, classifier.whole, classifier.final_layer
+        self._classify = classifier.classify
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """Logits of encoded windows."""
+        return self._classify(nodes)
+
+    def attention(self, nodes: Tensor) -> Tensor:
+        """Attention (B, C, C) between the electrodes in the last graph layer; rows sum to one."""
+        return self._classify(nodes, return_attention=True)[1]
+
+
+def build(
+    arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: int, weights: Path | None, fabric: Fabric
+) -> Built:
     """The arm's model for a target.
 
     Parameters
@@ -61,6 +82,8 @@ def build(arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: i
         Number of classes.
     weights : Path or None
         Encoder weights; None starts from random ones.
+    fabric : Fabric
+        Device, on which a frozen encoder runs once over the fold.
 
     Raises
     ------
@@ -87,16 +110,28 @@ def build(arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: i
         "unknown_channels": unknown,
         "unknown_rate": rate == 0,
     }
-    groups = [
-        parameter_group(classifier.encoder_parameters(), arm.lr_encoder),
-        parameter_group(classifier.head_parameters(), arm.lr_head),
-    ]
-    model = OnMontage(classifier, channel, rate)
+    head = parameter_group(classifier.head_parameters(), arm.lr_head)
+    model: nn.Module = OnMontage(classifier, channel, rate)
+    if arm.lr_encoder:
+        groups, seen = [parameter_group(classifier.encoder_parameters(), arm.lr_encoder), head], None
+    else:
+        groups, seen, model = [head], encoded(model, fold, fabric), OnNodes(classifier)
     explain = partial(_attention, model, pool.channels) if isinstance(spatial, GraphAttention) else None
-    return Built(model, groups, notes, explain)
+    return Built(model, groups, notes, explain, seen)
 
 
-def _attention(model: OnMontage, channels: Sequence[str], fold: Fold, fabric: Fabric) -> dict[str, object]:
+def encoded(model: OnMontage, fold: Fold, fabric: Fabric) -> Fold:
+    """A fold with the encoder's output, shape (N, G, C, d), in the place of its windows."""
+    fabric.to_device(model).eval()
+
+    def nodes(x: Tensor) -> Tensor:
+        return model.classifier.nodes(x, model.channel, model.rate)
+
+    parts = (replace(part, x=predict(nodes, part.x, fabric).numpy()) for part in (fold.train, fold.val, fold.test))
+    return Fold(fold.name, *parts)
+
+
+def _attention(model: OnMontage | OnNodes, channels: Sequence[str], fold: Fold, fabric: Fabric) -> dict[str, object]:
     """Attention that each electrode receives on the test windows, averaged over windows and electrodes."""
     model.eval()
     total = torch.zeros(len(channels))
