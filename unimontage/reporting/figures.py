@@ -241,27 +241,23 @@ def embedding_map(
     title : str
     """
     points = np.asarray(points)
-    figure = _figure(10.0, 5.0, title, synthetic)
-    for axes, names, what in zip(figure.subplots(1, 2), (channels, labels), ("channel", "class"), strict=True):
+    figure = _figure(11.0, 7.0, title, synthetic)
+    panels = figure.subplots(2, 2, height_ratios=(3, 1))
+    columns = {"channel": 10, "class": 3}
+    for (axes, key), names, what in zip(panels.T, (channels, labels), columns, strict=True):
         axes.spines[:].set_visible(False)
-        groups = list(dict.fromkeys(names))
+        axes.set_title(f"coloured by {what}", fontsize=11)
+        axes.set(xticks=[], yticks=[])
+        groups = sorted(set(names))
         colours = _colours(len(groups))
         codes = pd.Categorical(names, categories=groups).codes
         order = np.random.default_rng(0).permutation(len(points))  # so that no group hides the others
-        axes.scatter(*points[order].T, s=9, c=[colours[code] for code in codes[order]], linewidth=0, alpha=0.7)
-        handles = [axes.scatter([], [], s=24, color=colours[k], label=name) for k, name in enumerate(groups)]
-        axes.legend(
-            handles=handles,
-            title=what,
-            ncols=min(8, max(1, -(-len(groups) // 8) if len(groups) > 9 else len(groups))),
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.02),
-            fontsize=7 if len(groups) > 9 else 9,
-            frameon=False,
-            columnspacing=0.8,
-            handletextpad=0.1,
+        axes.scatter(*points[order].T, s=14, c=[colours[code] for code in codes[order]], linewidth=0, alpha=0.75)
+        handles = [key.scatter([], [], s=24, color=colours[k], label=name) for k, name in enumerate(groups)]
+        key.set_axis_off()
+        key.legend(
+            handles=handles, ncols=columns[what], fontsize=7, frameon=False, loc="upper center", columnspacing=0.8
         )
-        axes.set(xticks=[], yticks=[], title=f"coloured by {what}")
     return figure
 
 
