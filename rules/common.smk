@@ -29,5 +29,5 @@ wildcard_constraints:
     task="[a-z0-9_]+",
     subject="[A-Za-z0-9]+",
     corpus="[a-z0-9_+]+",
-    holdout=r"all|without-group-\d+",
+    holdout=r"all|none|without-group-\d+",
     seed=r"\d+",

@@ -51,7 +51,7 @@ rule corpus:
 
 
 rule audit:
-    """Search a split, and the pre-trainings of the arms that use it, for leaks; nothing trains before it passes."""
+    """Search a split, and the pre-training of the arms that use it, for leaks; nothing trains before it passes."""
     input:
         windows=inputs.pool_windows,
         split=paths.split,
@@ -61,9 +61,9 @@ rule audit:
     params:
         code=fingerprint("stages.audit"),
     log:
-        paths.log("audit", "comparison", "dataset", "task", "protocol", "subject"),
+        paths.log("audit", "dataset", "task", "protocol", "corpus", "holdout", "subject"),
     benchmark:
-        paths.benchmark("audit", "comparison", "dataset", "task", "protocol", "subject")
+        paths.benchmark("audit", "dataset", "task", "protocol", "corpus", "holdout", "subject")
     resources:
         mem_mb=gigabytes(2),
         runtime=minutes(20),

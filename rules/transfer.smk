@@ -5,7 +5,7 @@ use rule within_subject as transfer with:
     input:
         windows=inputs.pool_windows,
         split=paths.split,
-        audit=ancient(paths.audit.replace("{comparison}", "transfer")),  # another arm's audit is no reason to train
+        audit=inputs.audit,
         weights=inputs.weights,
     output:
         predictions=paths.predictions("transfer"),

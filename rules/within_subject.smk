@@ -6,7 +6,7 @@ rule within_subject:
     input:
         windows=inputs.pool_windows,
         split=paths.split,
-        audit=ancient(paths.audit.replace("{comparison}", "within_subject")),  # another arm's audit is no reason to train
+        audit=inputs.audit,
         weights=inputs.weights,
     output:
         predictions=paths.predictions("within_subject"),

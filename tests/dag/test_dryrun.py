@@ -60,12 +60,18 @@ def expected(plan):
     divided = [
         (*place, job.subject) for place, job in zip(places, (job for name in jobs for job in jobs[name]), strict=True)
     ]
+    audits = {
+        (job.dataset, job.task, job.protocol, job.subject, start.get("corpus"), start.get("holdout"))
+        for found in jobs.values()
+        for job in found
+        for start in (plan.pretrained(job) or {},)
+    }
     counts = {
         "twin": sum(dataset.synthetic for dataset in plan.config.datasets.values()),
         "locate": len(subjects),
         "preprocess": len(subjects),
         "split": len({each[1:] for each in divided}),
-        "audit": len(set(divided)),
+        "audit": len(audits),
         "corpus": len({(start["corpus"], start["holdout"]) for start in starts}),
         "pretrain": len(starts) * len(plan.config.seeds),
         "pretraining_figure": len(whole),

@@ -13,6 +13,9 @@ class Wildcards(Protocol):
     def __getattr__(self, name: str) -> str: ...
 
 
+NO_PRETRAINING = "none"
+
+
 def target_of(wildcards: Wildcards) -> tuple[str, str, str, str]:
     """Comparison, dataset, task and protocol that wildcards name."""
     return wildcards.comparison, wildcards.dataset, wildcards.task, wildcards.protocol
@@ -52,9 +55,16 @@ class Inputs:
         return [self._windows(dataset, subject) for dataset, subject in pairs]
 
     def corpora(self, wildcards: Wildcards) -> list[str]:
-        """The window lists of every pre-training that a target's arms start from."""
-        found = [self._start(wildcards, arm) for arm in self._plan.arms(*target_of(wildcards))]
-        return sorted({self._paths.pretraining_split.format(**start) for start in found if start})
+        """The window list of the pre-training that an audit covers; none where it covers none."""
+        if wildcards.corpus == NO_PRETRAINING:
+            return []
+        return [self._paths.pretraining_split.format(corpus=wildcards.corpus, holdout=wildcards.holdout)]
+
+    def audit(self, wildcards: Wildcards) -> str:
+        """The audit that a job waits for: of its split, and of the pre-training that it starts from."""
+        start = self._start(wildcards, wildcards.arm) or {"corpus": NO_PRETRAINING, "holdout": NO_PRETRAINING}
+        known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol", "subject")}
+        return self._paths.audit.format(corpus=start["corpus"], holdout=start["holdout"], **known)
 
     def weights(self, wildcards: Wildcards) -> list[str]:
         """The encoder weights that a job starts from, one a training seed."""

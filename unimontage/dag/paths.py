@@ -42,8 +42,8 @@ class Paths:
 
     @property
     def audit(self) -> str:
-        """What the leakage audit found in a split."""
-        return f"{self.root}/audits/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/sub-{{subject}}.json"
+        """What the leakage audit found in a split and in the pre-training of the arms that use it."""
+        return f"{self.root}/audits/{{dataset}}/{{task}}/{{protocol}}/{{corpus}}/{{holdout}}/sub-{{subject}}.json"
 
     @property
     def pretraining_split(self) -> str:
