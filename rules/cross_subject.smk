@@ -3,7 +3,6 @@
 
 use rule within_subject as cross_subject with:
     input:
-        windows=inputs.pool_windows,
         split=paths.split,
         audit=inputs.audit,
         weights=inputs.weights,

@@ -4,8 +4,7 @@
 rule within_subject:
     """Fine-tune an arm within a subject and predict the test windows."""
     input:
-        windows=inputs.pool_windows,
-        split=paths.split,
+        split=paths.split,  # changes whenever one of its windows does, and keeps the DAG small
         audit=inputs.audit,
         weights=inputs.weights,
     output:
@@ -13,6 +12,7 @@ rule within_subject:
         history=paths.history("within_subject"),
         card=paths.card("within_subject"),
     params:
+        windows=inputs.pool_windows,
         arm=params_of.arm,
         start=params_of.start,
         finetuning=plain(experiment.finetuning),
