@@ -9,8 +9,8 @@ from unimontage.dag.inputs import Wildcards, target_of
 from unimontage.dag.plan import Plan
 
 CHOICES = {
-    Universal: ("training.networks", "training.universal"),
-    Braindecode: ("training.networks", "training.supervised"),
+    Universal: ("training.devices", "training.networks", "training.universal"),
+    Braindecode: ("training.devices", "training.networks", "training.supervised"),
     Classical: ("training.pipelines",),
 }
 

@@ -62,7 +62,7 @@ class ContrastRequest(Request):
 def score(request: ScoreRequest) -> None:
     """Join predictions with the truth and score every fold and seed of every arm and subject."""
     truths: dict[str, pd.Series] = {}
-    parts, synthetic = [], set()
+    parts, synthetic, splits = [], set(), {}
     jobs = [(arm, subject) for arm in request.arms for subject in request.subjects]
     for (arm, subject), path in zip(jobs, request.predictions, strict=True):
         predictions = read_table(path)
@@ -73,11 +73,11 @@ def score(request: ScoreRequest) -> None:
         scores = score_predictions(predictions.rows, truths[task], classes)
         parts.append(scores.assign(**_identity(predictions, arm, subject)))
         synthetic.add(predictions.facts["synthetic"])
-    inputs = {str(path): read_table(path).facts["split_sha256"] for path in request.predictions}
+        splits[str(path)] = predictions.facts["split_sha256"]
     write_table(
         request.scores,
         pd.concat(parts, ignore_index=True),
-        {"synthetic": any(synthetic), "splits": inputs, "code": request.code},
+        {"synthetic": any(synthetic), "splits": splits, "code": request.code},
     )
     logger.info("%d predictions files", len(parts))
 

@@ -69,8 +69,9 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
 
         return pipelines.answers(request.arm, pool, split, seed=request.seeds[0])
     from unimontage.training import networks
+    from unimontage.training.devices import open_device
 
-    fabric = networks.open_device(request.threads, request.precision)
+    fabric = open_device(request.threads, request.precision)
     classes = len(split.facts["classes"])
     builder = networks.builder(request.arm, request.start, request.weights, pool, classes, fabric)
     return networks.answers(builder, request.arm, pool, split, request.finetuning, request.seeds, fabric)

@@ -11,12 +11,9 @@ from unimontage.config.arms import Braindecode, Finetuning, Universal
 from unimontage.splits.files import Table
 from unimontage.training.answer import Answer, Start
 from unimontage.training.built import Built
-from unimontage.training.devices import open_device
 from unimontage.training.finetuning import fit_fold
 from unimontage.training.folds import Fold, folds, normalised
 from unimontage.windows import WindowPool
-
-__all__ = ["answers", "builder", "open_device"]
 
 Builder = Callable[[Fold, int], Built]
 
