@@ -10,7 +10,6 @@ rule score:
         scores=paths.scores,
     params:
         arms=params_of.arms,
-        subjects=params_of.subjects,
         threshold_inclusive=experiment.splits.threshold_inclusive,
         code=fingerprint("stages.evaluate"),
     log:
@@ -96,3 +95,141 @@ rule contrast:
         compute
     script:
         "../workflow/scripts/contrast.py"
+
+
+rule pooled:
+    """Score a target whose windows are nights: over all test windows together, class by class, and one night."""
+    input:
+        scores=paths.scores,  # changes whenever a prediction does, and keeps the DAG small
+    output:
+        table=paths.pooled,
+        classes=report(
+            paths.figure("classes"),
+            caption="../workflow/report/per_class_f1.rst",
+            category="Sleep stages",
+            labels=target_labels,
+        ),
+        hypnogram=report(
+            paths.figure("hypnogram"),
+            caption="../workflow/report/hypnogram.rst",
+            category="Sleep stages",
+            labels=target_labels,
+        ),
+    params:
+        windows=inputs.dataset_windows,
+        predictions=inputs.predictions,
+        arms=params_of.arms,
+        reference=params_of.reference,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.pooled"),
+    log:
+        paths.log("pooled", "comparison", "dataset", "task", "protocol"),
+    benchmark:
+        paths.benchmark("pooled", "comparison", "dataset", "task", "protocol")
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=minutes(60),
+    container:
+        compute
+    script:
+        "../workflow/scripts/pooled.py"
+
+
+rule published:
+    """The article's tables with the run's numbers in them."""
+    input:
+        pooled=inputs.pooled,
+    output:
+        csv=paths.table("csv", "published"),
+        html=report(
+            paths.table("html", "published"),
+            caption="../workflow/report/published_tables.rst",
+            category="Results",
+            labels={"comparison": "{comparison}", "what": "the article's tables"},
+        ),
+        txt=paths.table("txt", "published"),
+        budgets=report(
+            paths.table("png", "budgets"),
+            caption="../workflow/report/budget_curves.rst",
+            category="Results",
+            labels={"comparison": "{comparison}", "what": "label budgets"},
+        ),
+    params:
+        title=params_of.title,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.pooled"),
+    log:
+        paths.log("published", "comparison"),
+    benchmark:
+        paths.benchmark("published", "comparison")
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/published.py"
+
+
+rule alignment_grid:
+    """Scores by size of the channel alignment."""
+    input:
+        pooled=inputs.pooled,
+    output:
+        figure=report(
+            paths.table("png", "alignment_grid"),
+            caption="../workflow/report/alignment_grid.rst",
+            category="Results",
+            labels={"comparison": "{comparison}", "what": "size of the channel alignment"},
+        ),
+    params:
+        sizes=params_of.sizes,
+        metric=experiment.evaluation.metric,
+        code=fingerprint("stages.pooled"),
+    log:
+        paths.log("alignment_grid", "comparison"),
+    benchmark:
+        paths.benchmark("alignment_grid", "comparison")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/alignment_grid.py"
+
+
+rule efficiency:
+    """Parameters, operations, memory and latency of the networks that meet."""
+    input:
+        windows=inputs.first_windows,
+    output:
+        csv=paths.table("csv", "efficiency"),
+        html=report(
+            paths.table("html", "efficiency"),
+            caption="../workflow/report/efficiency.rst",
+            category="Results",
+            labels={"comparison": "{comparison}", "what": "size and speed"},
+        ),
+        txt=paths.table("txt", "efficiency"),
+    params:
+        datasets=params_of.target_datasets,
+        arms=params_of.networks,
+        starts=params_of.starts_of_networks,
+        tasks=params_of.first_tasks,
+        synthetic=plan.synthetic,
+        title=params_of.title,
+        code=params_of.efficiency_code,
+    log:
+        paths.log("efficiency", "comparison"),
+    benchmark:
+        paths.benchmark("efficiency", "comparison")
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=gigabytes(16),
+        runtime=minutes(60),
+    container:
+        compute
+    script:
+        "../workflow/scripts/efficiency.py"

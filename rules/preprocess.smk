@@ -12,6 +12,7 @@ rule preprocess:
         dataset="{dataset}",
         subject="{subject}",
         sessions=params_of.sessions,
+        channels=params_of.channels,
         preprocessing=params_of.preprocessing,
         length_s=experiment.windows.length_s,
         step_s=experiment.windows.step_s,
@@ -20,6 +21,7 @@ rule preprocess:
         paths.log("preprocess", "dataset", "subject"),
     benchmark:
         paths.benchmark("preprocess", "dataset", "subject")
+    threads: 2
     resources:
         mem_mb=gigabytes(8),
         runtime=minutes(60),

@@ -12,8 +12,7 @@ rule pretrain:
     params:
         windows=inputs.corpus_windows,
         recipe=params_of.recipe,
-        vocabulary=params_of.vocabulary,
-        rates=params_of.rates,
+        start=params_of.pretraining_start,
         seed="{seed}",
         precision=experiment.precision,
         resume=paths.resume(paths.pretraining),  # no output: Snakemake deletes outputs when it retries

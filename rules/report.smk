@@ -73,6 +73,59 @@ rule attention:
         "../workflow/scripts/attention.py"
 
 
+rule alignment_figure:
+    """Weight of each electrode in the virtual channels, on the scalp."""
+    input:
+        weights=inputs.first_weights,
+    output:
+        figure=report(
+            paths.figure("alignment"),
+            caption="../workflow/report/alignment_topomaps.rst",
+            category="Pre-training",
+            labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "channel alignment"},
+        ),
+    params:
+        code=fingerprint("stages.alignment"),
+    log:
+        paths.log("alignment_figure", "recipe", "corpus", "holdout"),
+    benchmark:
+        paths.benchmark("alignment_figure", "recipe", "corpus", "holdout")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/alignment_figure.py"
+
+
+rule task_weights_figure:
+    """Learned weights of the objectives, by step."""
+    input:
+        histories=inputs.pretraining_histories,
+    output:
+        figure=report(
+            paths.figure("task_weights"),
+            caption="../workflow/report/task_weights.rst",
+            category="Pre-training",
+            labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "weights of the objectives"},
+        ),
+    params:
+        synthetic=plan.synthetic,
+        code=fingerprint("stages.alignment"),
+    log:
+        paths.log("task_weights_figure", "recipe", "corpus", "holdout"),
+    benchmark:
+        paths.benchmark("task_weights_figure", "recipe", "corpus", "holdout")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/task_weights_figure.py"
+
+
 rule pretraining_figure:
     """Loss, spread and learning rate of a pre-training."""
     input:
@@ -88,9 +141,9 @@ rule pretraining_figure:
         synthetic=plan.synthetic,
         code=fingerprint("stages.figures"),
     log:
-        paths.log("pretraining_figure", "recipe", "corpus"),
+        paths.log("pretraining_figure", "recipe", "corpus", "holdout"),
     benchmark:
-        paths.benchmark("pretraining_figure", "recipe", "corpus")
+        paths.benchmark("pretraining_figure", "recipe", "corpus", "holdout")
     resources:
         mem_mb=gigabytes(2),
         runtime=minutes(20),
@@ -103,7 +156,7 @@ rule pretraining_figure:
 rule embedding:
     """Embeddings of single channels in two dimensions, by electrode and by class."""
     input:
-        ids=paths.pretraining_split.replace("{holdout}", "all"),
+        ids=paths.pretraining_split,
         weights=inputs.first_weights,
     output:
         figure=report(
@@ -113,14 +166,14 @@ rule embedding:
             labels={"recipe": "{recipe}", "corpus": "{corpus}", "what": "embeddings"},
         ),
     params:
-        windows=inputs.whole_corpus_windows,
+        windows=inputs.corpus_windows,
         method=experiment.report.embedding,
         windows_per_dataset=experiment.report.embedding_windows,
         code=fingerprint("stages.embedding"),
     log:
-        paths.log("embedding", "recipe", "corpus"),
+        paths.log("embedding", "recipe", "corpus", "holdout"),
     benchmark:
-        paths.benchmark("embedding", "recipe", "corpus")
+        paths.benchmark("embedding", "recipe", "corpus", "holdout")
     resources:
         mem_mb=gigabytes(8),
         runtime=minutes(30),

@@ -12,6 +12,7 @@ rule split:
         task="{task}",
         protocol="{protocol}",
         subject="{subject}",
+        roles=params_of.roles,
         splits=plain(experiment.splits),
         code=params_of.dataset_code("stages.split"),
     log:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from unimontage.errors import UserError
 
+PARTS = ("results", "published", "efficiency")
+"""Tables of a comparison, in the order in which they are printed."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0 unless something disagrees or is not there."""
@@ -25,7 +28,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    texts = sorted(Path(options.run).glob("tables/*/results.txt"))
+    comparisons = sorted(Path(options.run).glob("tables/*"))
+    texts = [path for folder in comparisons for part in PARTS if (path := folder / f"{part}.txt").exists()]
     if not texts:
         raise UserError(
             f"{options.run} holds no tables",

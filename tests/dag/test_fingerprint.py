@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from unimontage.dag.fingerprint import PACKAGE, ROOT, closure, fingerprint
-from unimontage.dag.params import CHOICES
+from unimontage.dag.params import CHOICES, PRETRAININGS
+from unimontage.models.aligned import ENCODERS
 from unimontage.models.tokenizers import TOKENIZERS
-from unimontage.objectives import OBJECTIVES
+from unimontage.objectives import OBJECTIVES, SEGMENT_OBJECTIVES
 
 STAGES = sorted(f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
 
@@ -53,7 +54,7 @@ def test_a_choice_that_was_not_made_does_not_count():
 
 
 def test_what_every_pretraining_uses_counts():
-    covered = {name.removeprefix("unimontage.") for name in closure("stages.pretrain")}
+    covered = {name.removeprefix("unimontage.") for name in closure("stages.pretrain", *PRETRAININGS.values())}
     assert {
         "models.encoder",
         "models.tokenizers",
@@ -142,7 +143,7 @@ def hidden_imports():
 
 
 def test_every_import_inside_a_function_is_a_choice_that_a_rule_names():
-    chosen = {module for modules in CHOICES.values() for module in modules}
+    chosen = {module for modules in CHOICES.values() for module in modules} | set(PRETRAININGS.values())
     hidden = {module: names for module, names in hidden_imports().items() if module != "__main__"}
     assert set().union(*hidden.values()) == chosen
     for modules in CHOICES.values():
@@ -152,9 +153,11 @@ def test_every_import_inside_a_function_is_a_choice_that_a_rule_names():
 
 def test_tables_of_names_point_to_where_the_fingerprint_looks():
     """Objectives and tokenizers are imported by name: an objective from the file that rule pretrain names."""
-    for kind, place in OBJECTIVES.items():
+    for kind, place in (OBJECTIVES | SEGMENT_OBJECTIVES).items():
         assert place.partition(":")[0] == f"{PACKAGE}.objectives.{kind}"
-    covered = closure("stages.pretrain")
+    for kind, place in ENCODERS.items():
+        assert place.partition(":")[0] == f"{PACKAGE}.models.{kind}"
+    covered = closure("stages.pretrain", *PRETRAININGS.values())
     assert {place.partition(":")[0] for place in TOKENIZERS.values()} <= covered
 
 
@@ -165,7 +168,7 @@ def test_only_known_places_import_by_name():
         for path in ROOT.rglob("*.py")
         if re.search(r"\bimport_module\(|__import__\(", path.read_text())
     }
-    assert users == {"datasets/__init__.py", "models/tokenizers.py", "objectives/__init__.py"}
+    assert users == {"datasets/__init__.py", "models/aligned.py", "models/tokenizers.py", "objectives/__init__.py"}
 
 
 def test_every_rule_with_a_script_names_the_stage_that_its_script_runs():

@@ -69,7 +69,7 @@ def small_configs(draw):
         "run": "x",
         "datasets": {name: {"synthetic": True, "subjects": draw(st.integers(groups, 12))} for name in names},
         "splits": {"holdout_groups": groups, "seed": draw(st.integers(0, 1000))},
-        "recipes": {"r": {"corpus": draw(st.sampled_from(corpora))}},
+        "recipes": {"r": {"kind": "univariate", "corpus": draw(st.sampled_from(corpora))}},
         "arms": {"a": {"kind": "universal", "recipe": "r"}},
         "within_subject": {
             "targets": [
@@ -229,7 +229,7 @@ def test_without_a_comparison_every_recipe_is_pretrained_on_its_corpus():
             "run": "x",
             "seeds": [0, 1],
             "datasets": {"deap": {"synthetic": True}, "seed": {"synthetic": True}},
-            "recipes": {"ucs": {}, "small": {"corpus": ["seed"]}},
+            "recipes": {"ucs": {"kind": "univariate"}, "small": {"kind": "univariate", "corpus": ["seed"]}},
         }
     )
     check(config)

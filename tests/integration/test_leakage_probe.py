@@ -9,6 +9,7 @@ import pytest
 from unimontage.config.arms import Classical, Finetuning
 from unimontage.config.data import Dataset, Preprocessing
 from unimontage.config.splits import Splits
+from unimontage.datasets import facts
 from unimontage.evaluation.aggregate import per_subject
 from unimontage.splits.files import read_table
 from unimontage.stages.audit import AuditRequest, audit
@@ -45,6 +46,7 @@ def _windows(folder: Path, subject: str, config: Dataset, marker: Path, common: 
         PreprocessRequest(
             source=source,
             subject=subject,
+            channels=facts("seed").channels,
             preprocessing=Preprocessing(),
             length_s=1.0,
             step_s=1.0,
@@ -63,6 +65,7 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
         folds, report = stem.with_suffix(".parquet"), stem.with_suffix(".audit.json")
         split(
             SplitRequest(
+                roles={},
                 code="",
                 windows=(path,),
                 dataset="seed",
@@ -97,7 +100,6 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
             windows=tuple(windows),
             predictions=tuple(predictions),
             arms=("de_svm",),
-            subjects=SUBJECTS,
             threshold_inclusive=False,
             scores=result,
         )

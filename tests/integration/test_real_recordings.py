@@ -17,7 +17,9 @@ from unimontage.windows import WindowStore
 OPTIONS = Preprocessing(highpass_hz=1.0, lowpass_hz=45.0, resample_hz=100)
 
 
-def windows(folder: Path, root: Path, dataset: str, subject: str, options: Preprocessing) -> Path:
+def windows(
+    folder: Path, root: Path, dataset: str, subject: str, options: Preprocessing, length_s: float = 3.0
+) -> Path:
     common = {"code": "", "dataset": dataset, "subject": subject, "sessions": ("1",)}
     source, store = folder / f"{subject}.json", folder / f"{subject}.h5"
     locate(LocateRequest(config=Dataset(root=str(root)), manifest=source, **common))
@@ -25,8 +27,9 @@ def windows(folder: Path, root: Path, dataset: str, subject: str, options: Prepr
         PreprocessRequest(
             source=source,
             preprocessing=options,
-            length_s=3.0,
-            step_s=3.0,
+            channels=facts(dataset).channels,
+            length_s=length_s,
+            step_s=length_s,
             windows=store,
             quality=folder / f"{subject}.quality.json",
             **common,
@@ -44,7 +47,7 @@ def test_imagined_fists_become_one_window_a_trial_and_folds_of_whole_trials(real
     assert 1 < np.median(store.signal.std(axis=2)) < 100  # microvolt
     target = {"dataset": "eegmmidb", "task": "imagined_fist", "protocol": "strict_trial", "subject": "S001"}
     folds = tmp_path / "split.parquet"
-    split(SplitRequest(code="", windows=(path,), splits=Splits(), split=folds, **target))
+    split(SplitRequest(code="", roles={}, windows=(path,), splits=Splits(), split=folds, **target))
     rows = read_table(folds).rows
     assert rows[rows["role"] == "test"]["window"].nunique() == 45
 
@@ -57,3 +60,17 @@ def test_arithmetic_has_windows_of_both_conditions(realdata: Path, tmp_path: Pat
     assert store.signal.shape[1:] == (19, 300)
     assert set(target) == {0, 1}
     assert not store.table["digest"].duplicated().any()
+
+
+@pytest.mark.parametrize(("subject", "there", "lowpass_hz"), [("excerpt2", "CZ", 40.0), ("excerpt3", "C3", 24.0)])
+def test_excerpts_of_nights_become_epochs_of_the_one_channel_they_have(
+    realdata: Path, tmp_path: Path, subject: str, there: str, lowpass_hz: float
+) -> None:
+    options = Preprocessing(highpass_hz=0.3, lowpass_hz=lowpass_hz, resample_hz=100)
+    store = WindowStore.open(windows(tmp_path, realdata / "dreams_spindles", "dreams", subject, options, 30.0))
+    absent = [name not in there for name in facts("dreams").channels]
+    assert store.signal.shape == (60, 2, 3000)
+    assert np.isnan(store.signal).all(axis=(0, 2)).tolist() == absent
+    assert np.isfinite(store.signal).all(axis=(0, 2)).tolist() == [not a for a in absent]
+    assert store.table["trial"].tolist() == list(range(1, 61))
+    assert set(facts("dreams").tasks["stages"].targets(store.table)) <= set(range(5))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unimontage.config.recipes import Recipe
+from unimontage.config.recipes import UnivariateRecipe
 from unimontage.signal.windowing import digests
 from unimontage.stages.corpus import CorpusRequest, corpus
 from unimontage.windows import write_windows
@@ -70,9 +70,12 @@ def request_for(folder: Path, objective: str, windows: list[Path], ids: Path):
     return PretrainRequest(
         windows=windows,
         ids=ids,
-        recipe=Recipe.model_validate(options),
-        vocabulary=sorted({name for channels, _ in MONTAGES.values() for name in channels}),
-        rates=sorted(rate for _, rate in MONTAGES.values()),
+        recipe=UnivariateRecipe.model_validate(options),
+        start={
+            "encoder": ENCODER,
+            "vocabulary": sorted({name for channels, _ in MONTAGES.values() for name in channels}),
+            "rates": sorted(rate for _, rate in MONTAGES.values()),
+        },
         seed=3,
         precision="float32",
         resume=folder / "resume",

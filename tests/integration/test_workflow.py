@@ -35,6 +35,7 @@ def configuration(root: Path) -> dict:
         "splits": {"folds": 2, "holdout_groups": 2},
         "recipes": {
             "ucs": {
+                "kind": "univariate",
                 "encoder": {"width": 4, "patches": 4, "d": 8, "layers": 1, "heads": 2, "ffn": 16},
                 "schedule": {"epochs": 2, "warmup_epochs": 0, "batch": 32},
             }

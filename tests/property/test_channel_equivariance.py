@@ -3,10 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unimontage.config.recipes import Encoder
+from unimontage.models.alignment import build_alignment
 from unimontage.models.classifier import UniversalClassifier
 from unimontage.models.encoder import UnivariateEncoder
 from unimontage.models.spatial import GraphAttention, GraphConvolution, build_spatial
 
+MONTAGE = ("FPZ-CZ", "F3", "F4", "C3", "CZ", "C4", "O1", "OZ", "O2")
 SIZES = {"layers": 2, "heads": 2, "head_width": 8}
 
 
@@ -101,3 +103,22 @@ def test_swapping_the_signals_of_two_named_electrodes_does_change_the_logits(cas
     channel = torch.arange(len(order)) + 1
     unmoved = torch.equal(order, torch.arange(len(order)))
     assert torch.allclose(model(x[:, order], channel, 1), model(x, channel, 1), rtol=0, atol=1e-12) == unmoved
+
+
+@given(permutations(), st.sampled_from(["cam", "zero_padding", "intersection"]), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_the_order_of_a_montage_does_not_change_its_alignment(case, kind, incomplete):
+    """Channels are known by name and place; where in the file they stand means nothing."""
+    order, seed = case
+    torch.manual_seed(seed)
+    channels = MONTAGE[: len(order)]
+    alignment = build_alignment(kind, {"d": channels}).double().eval()
+    moved = build_alignment(kind, {"d": [channels[i] for i in order]}).double().eval()
+    moved.load_state_dict(alignment.state_dict())
+    x = torch.randn(2, len(order), 20, dtype=torch.float64)
+    present = None
+    if incomplete and kind != "intersection":
+        present = torch.arange(len(order)) != order[0]
+        x = x * present[:, None]
+    there = None if present is None else present[order]
+    torch.testing.assert_close(moved(x[:, order], "d", there), alignment(x, "d", present))

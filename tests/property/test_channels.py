@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unimontage.montage.names import KNOWN, SYNONYMS, canonical, canonical_channels
+from unimontage.montage.names import KNOWN, SYNONYMS, canonical, canonical_channels, derivation
 from unimontage.montage.schema import Vocabulary
 
 electrodes = st.sampled_from(sorted(KNOWN))
@@ -20,7 +20,15 @@ def test_decoration_does_not_change_an_electrode(name, recorder, lower):
     assert reference or canonical(spelling) == name
 
 
-@given(st.text(max_size=12))
+@given(electrodes, electrodes, recorders, st.booleans())
+def test_decoration_does_not_change_a_derivation(first, second, recorder, lower):
+    pair = f"{first}-{second}"
+    if derivation(pair):
+        assert canonical(recorder.format(pair.lower() if lower else pair)) == pair
+        assert canonical_channels([pair, first, second], "m") == (pair, first, second)
+
+
+@given(st.text(max_size=12) | st.lists(electrodes, min_size=1, max_size=3).map("-".join))
 def test_spelling_canonically_twice_changes_nothing(name):
     assert canonical(canonical(name)) == canonical(name)
 

@@ -17,7 +17,9 @@ def store(subject, sizes, start=0, channels=("CZ", "PZ"), rate=100.0):
     signal = np.broadcast_to(number[:, None, None], (len(session), len(channels), 3)).astype(np.float32)
     ids = [f"deap/{subject}/{s}/1/{k}" for k, s in enumerate(session)]
     table = pd.DataFrame({"window": ids, "session": session})
-    return WindowStore(signal, table, channels, rate, {"subject": subject})
+    scale = {str(i + 1): {"median": [float(i), np.nan], "sd": [2.0, np.nan]} for i in range(len(sizes))}
+    missing = {str(i + 1): ["PZ"] for i in range(len(sizes))}
+    return WindowStore(signal, table, channels, rate, {"subject": subject, "scale": scale, "missing": missing})
 
 
 @st.composite
@@ -43,7 +45,7 @@ def test_ids_are_found_in_any_order(drawn):
         for window, signal in zip(each.table["window"], each.signal, strict=True)
     }
     rows = pool.rows(ids)
-    assert pool.signal[rows, 1, 2].tolist() == [numbers[window] for window in ids]
+    assert pool.windows(rows)[:, 1, 2].tolist() == [numbers[window] for window in ids]
     assert pool.ids[rows].tolist() == ids
     assert pool.domain[rows].tolist() == ["/".join(window.split("/")[1:3]) for window in ids]
 
@@ -61,3 +63,34 @@ def test_an_id_that_is_not_there_is_named(drawn, place):
 def test_subjects_with_other_channels_or_rates_are_not_mixed(odd):
     with pytest.raises(UserError, match="s1 and s2 differ in channels or rate"):
         WindowPool.of([store("s1", [2]), store("s2", [2], **odd)])
+
+
+def test_windows_of_another_length_are_not_mixed():
+    short = store("s2", [2])
+    short = WindowStore(short.signal[:, :, :2], short.table, short.channels, short.sfreq_hz, short.attributes)
+    with pytest.raises(UserError, match=r"s1 and s2 differ.*one window length"):
+        WindowPool.of([store("s1", [2]), short])
+
+
+@pytest.mark.parametrize("position", [-1, 4])
+def test_a_position_outside_the_pool_is_never_wrapped_around(position):
+    with pytest.raises(IndexError, match="of 4 windows"):
+        WindowPool.of([store("s1", [2]), store("s2", [2], 2)]).windows(np.array([0, position]))
+
+
+def test_scale_and_missing_channels_are_known_by_domain():
+    pool = WindowPool.of([store("s1", [2, 1]), store("s2", [3])])
+    assert list(pool.scale) == list(pool.missing) == ["s1/1", "s1/2", "s2/1"]
+    median, sd = pool.scale["s1/2"]
+    np.testing.assert_array_equal(median, [1.0, np.nan])
+    np.testing.assert_array_equal(sd, [2.0, np.nan])
+    assert pool.missing["s2/1"] == ("PZ",)
+
+
+def test_a_store_without_scale_is_named():
+    bare = store("s1", [2])
+    bare = WindowStore(bare.signal, bare.table, bare.channels, bare.sfreq_hz, {"subject": "s1"})
+    pool = WindowPool.of([bare])
+    assert pool.missing == {"s1/1": ()}
+    with pytest.raises(UserError, match="store of subject s1 says nothing of its scale"):
+        _ = pool.scale

@@ -50,7 +50,8 @@ def subject_table(values, **columns):
 def test_every_fold_seed_unit_and_metric_has_a_row():
     scores = score_predictions(*job(), CLASSES)
     assert len(scores) == 4 * 2 * 2 * 6
-    assert list(scores) == ["fold", "seed", "unit", "metric", "value", "chance", "reason"]
+    assert list(scores) == ["subject", "fold", "seed", "unit", "metric", "value", "chance", "reason"]
+    assert scores["subject"].eq("s01").all()
     assert scores["reason"].eq("").all()
     assert set(scores.loc[scores["metric"] == "accuracy", "chance"]) == {0.5}
 
@@ -82,6 +83,37 @@ def test_a_label_that_changes_within_a_trial_leaves_the_trial_unit_undefined():
     scores = score_predictions(predictions, truth, CLASSES).query("fold == '1-1'").set_index(["unit", "metric"])
     assert scores.loc["trial", "value"].isna().all()
     assert scores.loc["window", "value"].notna().all()
+
+
+def test_subjects_of_one_job_are_scored_by_themselves():
+    predictions, truth = job(seeds=(0,))
+    other = predictions.assign(window=predictions["window"].str.replace("s01", "s02"), p_0=1.0, p_1=0.0)
+    both = score_predictions(
+        pd.concat([predictions, other]),
+        pd.concat([truth, truth.rename(lambda name: name.replace("s01", "s02"))]),
+        CLASSES,
+    )
+    assert list(both["subject"].unique()) == ["s01", "s02"]
+    alone = score_predictions(predictions, truth, CLASSES)
+    pd.testing.assert_frame_equal(both[both["subject"] == "s01"].reset_index(drop=True), alone)
+    second = both[(both["subject"] == "s02") & (both["metric"] == "balanced_accuracy")]
+    assert second["value"].eq(0.5).all()
+    assert len(per_subject(both)) == 2 * len(per_subject(alone))
+
+
+def test_chance_is_that_of_the_subject():
+    predictions, truth = job(seeds=(0,))
+    other = predictions.assign(window=predictions["window"].str.replace("s01", "s02"))
+    easy = pd.Series(1, index=truth.index.str.replace("s01", "s02")).mask(np.arange(len(truth)) < 3, 0)
+    both = score_predictions(pd.concat([predictions, other]), pd.concat([truth, easy]), CLASSES)
+    chances = both[(both["metric"] == "accuracy") & (both["unit"] == "window")].groupby("subject")["chance"].first()
+    assert chances.to_dict() == pytest.approx({"s01": 0.5, "s02": 21 / 24})
+
+
+def test_a_trial_of_one_window_scores_as_that_window():
+    scores = score_predictions(*job(windows=1), CLASSES).set_index(["fold", "seed", "metric"])
+    window, trial = (scores.loc[scores["unit"] == unit, "value"] for unit in ("window", "trial"))
+    pd.testing.assert_series_equal(window, trial)
 
 
 @pytest.mark.parametrize("damage", ["twice", "unlabelled", "columns", "classes"])

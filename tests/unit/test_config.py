@@ -27,7 +27,7 @@ def refusal(text: str) -> str:
 
 
 def test_a_file_and_what_snakemake_makes_of_it_give_the_same_configuration(tmp_path):
-    text = MINIMAL + "recipes: {ucs: {schedule: {epochs: 3}}}\n"
+    text = MINIMAL + "recipes: {ucs: {kind: univariate, schedule: {epochs: 3}}}\n"
     from_file = load_config(written(tmp_path, text))
     assert isinstance(from_file, Config)
     assert from_file == load_config(yaml.safe_load(text))
@@ -49,7 +49,9 @@ def test_a_configuration_cannot_be_changed_once_read():
 
 def test_anchors_and_merge_keys_work_and_their_holder_is_dropped(tmp_path):
     text = (
-        MINIMAL + "x-short: &short {epochs: 5, warmup_epochs: 1}\nrecipes: {a: {schedule: {<<: *short, batch: 64}}}\n"
+        MINIMAL
+        + "x-short: &short {epochs: 5, warmup_epochs: 1}\n"
+        + "recipes: {a: {kind: univariate, schedule: {<<: *short, batch: 64}}}\n"
     )
     schedule = load_config(written(tmp_path, text)).recipes["a"].schedule
     assert (schedule.epochs, schedule.warmup_epochs, schedule.batch) == (5, 1, 64)
@@ -59,12 +61,12 @@ def test_anchors_and_merge_keys_work_and_their_holder_is_dropped(tmp_path):
     ("text", "number"), [("1e-4", 1e-4), ("1.0e-4", 1e-4), ("2E3", 2e3), ("5.e-6", 5e-6), ("1", 1)]
 )
 def test_numbers_with_an_exponent_are_numbers_however_they_are_written(text, number):
-    data = yaml.safe_load(MINIMAL + f"recipes: {{a: {{schedule: {{lr: {text}}}}}}}")
+    data = yaml.safe_load(MINIMAL + f"recipes: {{a: {{kind: univariate, schedule: {{lr: {text}}}}}}}")
     assert load_config(data).recipes["a"].schedule.lr == number
 
 
 def test_a_whole_number_with_an_exponent_is_a_whole_number():
-    data = yaml.safe_load(MINIMAL + "recipes: {a: {schedule: {windows_per_epoch: 2e5}}}")
+    data = yaml.safe_load(MINIMAL + "recipes: {a: {kind: univariate, schedule: {windows_per_epoch: 2e5}}}")
     assert load_config(data).recipes["a"].schedule.windows_per_epoch == 200_000
 
 
@@ -98,7 +100,7 @@ def test_the_kind_of_an_arm_decides_its_options():
 
 REFUSED = {
     "a typo in a key": (
-        "recipes: {ucs: {schedule: {epoch: 3}}}",
+        "recipes: {ucs: {kind: univariate, schedule: {epoch: 3}}}",
         ["recipes.ucs.schedule.epoch is no option", "write recipes.ucs.schedule.epochs"],
     ),
     "a typo at the top": ("window: {length_s: 2}", ["window is no option", "write windows"]),
@@ -107,14 +109,17 @@ REFUSED = {
         ["arms.full.spatail is no option", "write arms.full.spatial"],
     ),
     "a key that belongs one level down": (
-        "recipes: {ucs: {epochs: 3}}",
+        "recipes: {ucs: {kind: univariate, epochs: 3}}",
         ["recipes.ucs.epochs is no option", "its place is recipes.ucs.schedule.epochs"],
     ),
     "a key of another kind of arm": (
         "arms: {full: {kind: universal, recipe: ucs, model: EEGNet}}",
         ["arms.full.model is no option", "its place is arms.<name> (braindecode).model"],
     ),
-    "a key like no other": ("recipes: {ucs: {zzz: 3}}", ["recipes.ucs.zzz", "write one of corpus, vocabulary"]),
+    "a key like no other": (
+        "recipes: {ucs: {kind: univariate, zzz: 3}}",
+        ["recipes.ucs.zzz", "write one of kind, corpus, vocabulary"],
+    ),
     "a word for a switch": (
         'datasets: {deap: {synthetic: "yes"}}',
         ["datasets.deap.synthetic is 'yes' (text)", "true or false", "write datasets: {deap: {synthetic: true}}"],
@@ -149,25 +154,32 @@ REFUSED = {
     ),
     "an unknown kind of arm": (
         "arms: {net: {kind: braindecod, model: EEGNet}}",
-        ["arms.net has kind braindecod", "kind universal, braindecode or classical", "{kind: braindecode, ...}"],
+        [
+            "arms.net has kind braindecod",
+            "kind universal, aligned, braindecode or classical",
+            "{kind: braindecode, ...}",
+        ],
     ),
     "no kind of arm": (
         "arms: {net: {pipeline: de_svm}}",
-        ["arms.net has no kind", "kind universal, braindecode or classical", "{kind: classical, ...}"],
+        ["arms.net has no kind", "kind universal, aligned, braindecode or classical", "{kind: classical, ...}"],
     ),
-    "a word for an arm": ("arms: {net: EEGNet}", ["arms.net is EEGNet (text)", "kind universal, braindecode"]),
+    "a word for an arm": ("arms: {net: EEGNet}", ["arms.net is EEGNet (text)", "kind universal, aligned, braindecode"]),
     "an unknown objective": (
-        "recipes: {ucs: {objective: {kind: ntxent}}}",
+        "recipes: {ucs: {kind: univariate, objective: {kind: ntxent}}}",
         ["recipes.ucs.objective has kind ntxent", "kind nt_xent or simsiam", "{kind: nt_xent, ...}"],
     ),
-    "an empty block": ("recipes: {ucs: {schedule: }}", ["recipes.ucs.schedule is empty", "{schedule: {}}"]),
+    "an empty block": (
+        "recipes: {ucs: {kind: univariate, schedule: }}",
+        ["recipes.ucs.schedule is empty", "{schedule: {}}"],
+    ),
     "a missing option": (
         "arms: {full: {kind: universal}}",
         ["arms.full.recipe is missing", "write arms: {full: {recipe: ucs}}"],
     ),
     "nothing in a list": ("seeds: []", ["seeds is []", "(one or more)", "write seeds: [0, 1, 2, 3, 4]"]),
     "a negative seed": ("seeds: [0, -1]", ["seeds[1] is -1", "a whole number >= 0"]),
-    "a name with a blank": ("recipes: {my recipe: {}}", ["'my recipe' is no name", "write my_recipe"]),
+    "a name with a blank": ("recipes: {my recipe: {kind: univariate}}", ["'my recipe' is no name", "write my_recipe"]),
     "a name of a run with a slash": ("run: a/b", ["run: 'a/b' is no name", "write a_b"]),
 }
 

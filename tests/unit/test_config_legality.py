@@ -7,15 +7,15 @@ import pytest
 import yaml
 
 from unimontage.config import Config, load_config
-from unimontage.dag.legality import MOST_TOKENS, REFERENCE_SAMPLES, SHORTEST_WINDOW, check
-from unimontage.dag.legality_of_data import choose
-from unimontage.datasets import facts
+from unimontage.dag.legality import MOST_TOKENS, REFERENCE_SAMPLES, check
+from unimontage.dag.legality_of_targets import SHORTEST_WINDOW
+from unimontage.dag.plan import choose
 from unimontage.errors import UserError
 
 BASE = """
 run: test
 datasets: {seed: {root: data/seed}, deap: {root: data/deap}, dreamer: {root: data/dreamer}}
-recipes: {ucs: {corpus: all}, others: {corpus: others}}
+recipes: {ucs: {kind: univariate, corpus: all}, others: {kind: univariate, corpus: others}}
 arms:
   full: {kind: universal, recipe: ucs}
   moved: {kind: universal, recipe: others}
@@ -50,12 +50,12 @@ REFUSED = {
         ["the reference of within_subject is moved", "none of its arms", "one of full, eegnet"],
     ),
     "a corpus with a dataset outside the run": (
-        "recipes: {ucs: {corpus: [seed, eegmat]}}",
+        "recipes: {ucs: {kind: univariate, corpus: [seed, eegmat]}}",
         ["the corpus of recipe ucs names eegmat", "one of seed, deap, dreamer"],
     ),
     # something to do, once
     "nothing to do": (
-        "within_subject: {targets: [], arms: []}\nrecipes: {ucs: {corpus: target}}",
+        "within_subject: {targets: [], arms: []}\nrecipes: {ucs: {kind: univariate, corpus: target}}",
         ["nothing to do", "corpus: all"],
     ),
     "targets without arms": ("within_subject: {arms: []}", ["within_subject has targets but no arms"]),
@@ -169,12 +169,12 @@ REFUSED = {
         ["windows.length_s makes 42.24 samples at the 128 Hz of dataset deap", "a whole number of samples"],
     ),
     "fewer samples than tokens": (
-        "windows: {length_s: 0.0625, step_s: 0.0625}\nrecipes: {ucs: {encoder: {patches: 32}}}\n"
+        "windows: {length_s: 0.0625, step_s: 0.0625}\nrecipes: {ucs: {kind: univariate, encoder: {patches: 32}}}\n"
         "datasets: {seed: null}\nwithin_subject: {arms: [full]}",
         ["a window of dataset deap has 8 samples", "fewer than the 32 patches"],
     ),
     "a window shorter than a patch": (
-        "recipes: {ucs: {encoder: {tokenizer: fixed_patch, patches: 1}}}",
+        "recipes: {ucs: {kind: univariate, encoder: {tokenizer: fixed_patch, patches: 1}}}",
         ["0 patches of 200", "1 to 256 patches", "{encoder: {tokenizer: art}}"],
     ),
     "a window too short for a network": (
@@ -188,7 +188,7 @@ REFUSED = {
     ),
     # recipes and arms
     "heads that do not divide the encoder": (
-        "recipes: {ucs: {encoder: {d: 100}}}",
+        "recipes: {ucs: {kind: univariate, encoder: {d: 100}}}",
         ["encoder of recipe ucs: 8 heads do not divide a width of 100", "{encoder: {heads: 5}}"],
     ),
     "heads that do not divide the graph": (
@@ -196,19 +196,19 @@ REFUSED = {
         ["context of arm full: 8 heads do not divide a width of 60", "{context: {heads: 6}}"],
     ),
     "heads that do not divide the encoder where there is no graph": (
-        "arms: {full: {spatial: none}}\nrecipes: {ucs: {encoder: {d: 60, heads: 6}}}",
+        "arms: {full: {spatial: none}}\nrecipes: {ucs: {kind: univariate, encoder: {d: 60, heads: 6}}}",
         ["context of arm full: 8 heads do not divide a width of 60"],
     ),
     "a largest factor below the smallest": (
-        "recipes: {ucs: {augmentation: {scale_low: 2.0}}}",
+        "recipes: {ucs: {kind: univariate, augmentation: {scale_low: 2.0}}}",
         ["scale_low 2 is above scale_high 1.25", "{augmentation: {scale_low: 1.25}}"],
     ),
     "a last rate above the first": (
-        "recipes: {ucs: {schedule: {lr_min: 0.1}}}",
+        "recipes: {ucs: {kind: univariate, schedule: {lr_min: 0.1}}}",
         ["lr_min 0.1 is above lr 0.0003", "{schedule: {lr_min: 3.0e-06}}"],
     ),
     "a warm-up without an end": (
-        "recipes: {ucs: {schedule: {epochs: 5}}}",
+        "recipes: {ucs: {kind: univariate, schedule: {epochs: 5}}}",
         ["recipe ucs warms up for 5 of 5 epochs", "{schedule: {warmup_epochs: 0}}"],
     ),
     "a fine-tuning that only warms up": (
@@ -247,7 +247,7 @@ REFUSED = {
         ["arm full transfers to dreamer", "never saw", "write recipes: {ucs: {corpus: others}}"],
     ),
     "a transfer to what a listed corpus holds": (
-        "recipes: {ucs: {corpus: [seed, dreamer]}}\n"
+        "recipes: {ucs: {kind: univariate, corpus: [seed, dreamer]}}\n"
         "transfer: {targets: [{dataset: dreamer, tasks: [valence], protocols: [paper]}], arms: [full]}",
         ["arm full transfers to dreamer"],
     ),
@@ -320,7 +320,7 @@ def remaining(config: Config) -> str:
     [
         "transfer: {targets: [{dataset: dreamer, tasks: [valence], protocols: [strict_trial]}], arms: [moved, eegnet]}",
         # the bound within the domain, and an arm that no pre-training touches
-        "recipes: {own: {corpus: target}}\n"
+        "recipes: {own: {kind: univariate, corpus: target}}\n"
         "arms: {own: {kind: universal, recipe: own}, raw: {kind: universal, recipe: ucs, init: scratch}}\n"
         "transfer: {targets: [{dataset: dreamer, tasks: [valence], protocols: [paper]}], arms: [own, raw]}",
         # the target's group need not be left out of a corpus without the target
@@ -328,7 +328,7 @@ def remaining(config: Config) -> str:
         "datasets: {deap: {subjects: 4}}\nsplits: {holdout_groups: 4}",
         "within_subject: {targets: [], arms: []}",  # pre-training alone
         "datasets: {deap: {preprocessing: {trial_start_s: 10, trial_last_s: 20}}}",
-        "recipes: {ucs: {encoder: {tokenizer: cnn, d: 100}}}",  # no heads in there
+        "recipes: {ucs: {kind: univariate, encoder: {tokenizer: cnn, d: 100}}}",  # no heads in there
         "arms: {csp: {kind: classical, pipeline: csp_lda, recentre: true}}\nwithin_subject: {arms: [full, csp]}",
         ONLY_EEGMAT
         + "cross_subject: {targets: [{dataset: eegmat, tasks: [arithmetic], protocols: [strict_loso]}], arms: [full]}\n"
@@ -341,15 +341,10 @@ def test_what_looks_unusual_but_is_sound_is_accepted(changes):
     check(configuration(changes))
 
 
-def test_no_common_electrode_is_refused(monkeypatch):
-    import dataclasses
-
-    from unimontage.dag import legality
-
-    foreign = dataclasses.replace(facts("deap"), channels=("A1", "A2"))
-    monkeypatch.setattr(legality, "facts", lambda key: foreign if key == "deap" else facts(key))
-    message = str(refusal(configuration("recipes: {ucs: {vocabulary: intersection}}")))
-    assert "no electrode is common to seed, deap, dreamer" in message
+def test_no_common_electrode_is_refused():
+    apart = "datasets: {deap: {channels: [P3]}, dreamer: {channels: [AF3]}}\n"
+    message = str(refusal(configuration(apart + "recipes: {ucs: {kind: univariate, vocabulary: intersection}}")))
+    assert "no electrode is common to deap, dreamer, seed" in message
     assert "{ucs: {vocabulary: ucs}}" in message
 
 

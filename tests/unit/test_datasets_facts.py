@@ -1,8 +1,11 @@
 """What is known of each dataset without touching a disk."""
 
+import fnmatch
 import subprocess
 import sys
+from pathlib import Path
 
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +15,8 @@ from unimontage.datasets.facts import Access, Task
 from unimontage.errors import UserError
 from unimontage.montage.names import canonical_channels
 
-KEYS = ("deap", "dreamer", "eegmat", "eegmmidb", "seed")
+KEYS = ("anphy", "deap", "dreamer", "dreams", "eegmat", "eegmmidb", "isruc", "seed", "sleep_edf")
+NIGHTS = ("anphy", "dreams", "isruc", "sleep_edf")
 
 
 def test_datasets_are_the_modules_that_state_facts():
@@ -29,7 +33,7 @@ def test_facts_are_known_where_no_scientific_package_is_installed():
         "import sys\n"
         "for name in ('mne', 'scipy', 'torch', 'h5py', 'edfio', 'pooch'): sys.modules[name] = None\n"
         "from unimontage import datasets\n"
-        "assert len(datasets.keys()) == 5\n"
+        "assert len(datasets.keys()) == 9\n"
         "assert all(datasets.facts(key).files(datasets.facts(key).subjects[0]) for key in datasets.keys())\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -41,7 +45,12 @@ def test_facts_hold_together(key):
     assert facts.key == key
     assert canonical_channels(facts.channels, key) == facts.channels
     assert len(set(facts.subjects)) == len(facts.subjects)
-    assert (facts.download is not None) == (facts.access is Access.OPEN)
+    assert facts.download is None or facts.access is Access.OPEN
+    assert set(facts.channels) <= set(facts.known_channels)
+    assert canonical_channels(facts.known_channels, key) == facts.known_channels
+    assert facts.sfreq_hz in facts.known_rates_hz
+    assert facts.continuous == (key in NIGHTS)
+    assert all(s in facts.subjects and session in facts.sessions for s, session in facts.absent)
     assert np.size(facts.trial_s) in (1, facts.trials)
     for name, task in facts.tasks.items():
         assert task.name == name
@@ -50,7 +59,17 @@ def test_facts_hold_together(key):
 
 @pytest.mark.parametrize(
     ("key", "channels", "subjects", "sessions"),
-    [("seed", 62, 15, 3), ("deap", 32, 32, 1), ("dreamer", 14, 23, 1), ("eegmmidb", 64, 105, 1), ("eegmat", 19, 36, 1)],
+    [
+        ("seed", 62, 15, 3),
+        ("deap", 32, 32, 1),
+        ("dreamer", 14, 23, 1),
+        ("eegmmidb", 64, 105, 1),
+        ("eegmat", 19, 36, 1),
+        ("sleep_edf", 2, 78, 2),
+        ("isruc", 6, 100, 1),
+        ("anphy", 11, 29, 1),
+        ("dreams", 2, 6, 1),
+    ],
 )
 def test_counts_are_the_published_ones(key, channels, subjects, sessions):
     facts = datasets.facts(key)
@@ -99,3 +118,32 @@ def test_a_label_that_is_no_class_is_refused(value):
 def test_a_missing_column_is_named():
     with pytest.raises(UserError, match="no column arousal"):
         datasets.facts("deap").tasks["va4"].targets(pd.DataFrame({"valence": [1.0]}))
+
+
+def test_the_nights_of_sleep_edf_are_those_that_mne_lists():
+    records = Path(mne.datasets.__file__).parent / "sleep_physionet" / "age_records.csv"
+    names = pd.read_csv(records)["fname"]
+    facts = datasets.facts("sleep_edf")
+    nights = {subject + session for subject in facts.subjects for session in facts.sessions_of(subject)}
+    assert nights == set(names.str[:6])
+    patterns = [pattern for subject in facts.subjects for pattern in facts.files(subject)[-1]]
+    assert len(patterns) == len(names) == 306
+    assert all(len(fnmatch.filter(names, pattern)) == 1 for pattern in patterns)
+
+
+def test_a_session_that_does_not_exist_needs_no_file():
+    facts = datasets.facts("sleep_edf")
+    assert facts.sessions_of("SC413") == ("1",)
+    assert facts.files("SC413") == facts.files("SC413", ("1",))
+
+
+def test_the_first_twenty_people_of_sleep_edf_are_the_thirty_nine_nights_of_the_smaller_release():
+    facts = datasets.facts("sleep_edf")
+    assert facts.subjects[19] == "SC419"
+    assert sum(len(facts.sessions_of(subject)) for subject in facts.subjects[:20]) == 39
+
+
+def test_more_channels_may_be_asked_for_than_are_usual():
+    facts = datasets.facts("anphy")
+    assert len(set(facts.known_channels)) == 83
+    assert datasets.facts("isruc").known_channels == datasets.facts("isruc").channels

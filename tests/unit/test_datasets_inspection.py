@@ -12,7 +12,7 @@ from unimontage.datasets.edf import Signals, write_edf
 from unimontage.datasets.twin import MARKER, TwinSpec
 from unimontage.errors import UserError
 
-SHORT = TwinSpec(trial_s=1.0)
+SHORT = TwinSpec(trial_s=1.0, night_h=0.1)
 
 
 def shown(key, root):
@@ -22,7 +22,7 @@ def shown(key, root):
     return code, out.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("key", ["deap", "dreamer", "eegmat", "eegmmidb", "seed"])
+@pytest.mark.parametrize("key", datasets.keys())
 def test_a_twin_agrees_with_the_facts(tmp_path, key):
     module = datasets.load(key)
     module.write_twin(tmp_path, module.FACTS.subjects[1:2], SHORT)
@@ -66,6 +66,9 @@ def test_seed_with_other_lengths_labels_and_shapes_differs(tmp_path):
         ("dreamer", "DREAMER.mat"),
         ("eegmmidb", "S001/S001R08.edf"),
         ("eegmat", "Subject00_2.edf"),
+        ("sleep_edf", "sleep-cassette/SC4002E0-PSG.edf"),
+        ("isruc", "1/1.rec"),
+        ("anphy", "EPCTL01/EPCTL01.edf"),
     ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.6])

@@ -177,6 +177,44 @@ def test_only_the_sessions_asked_for_have_to_be_there(tmp_path):
         sources.locate(facts, "3", tmp_path)
 
 
+SLEEP_EDF = datasets.facts("sleep_edf")
+
+
+def test_a_pattern_stands_for_the_one_file_it_matches(tmp_path):
+    for name in ("SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf", "SC4002E0-PSG.edf"):
+        (tmp_path / name).write_bytes(b"")
+    paths = sources.locate(SLEEP_EDF, "SC400", tmp_path, ("1",))
+    assert [path.name for path in paths] == ["SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf"]
+    with pytest.raises(UserError, match=r"missing .*SC4002\*-Hypnogram\.edf"):
+        sources.locate(SLEEP_EDF, "SC400", tmp_path)
+
+
+@pytest.mark.parametrize("second", ["SC4001F0-PSG.edf", "SC4001EH-Hypnogram.edf"])
+def test_two_files_for_one_night_are_refused(tmp_path, second):
+    for name in ("SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf", second):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=rf"SC400: 2 files match .*{second}.*expected one file"):
+        sources.locate(SLEEP_EDF, "SC400", tmp_path, ("1",))
+
+
+def test_names_that_a_pattern_leaves_open_come_from_the_releases_own_list(tmp_path, serve):
+    folder = tmp_path / "server" / "sleep-cassette"
+    folder.mkdir(parents=True)
+    names = [f"SC400{night}E{end}.edf" for night in "12" for end in ("0-PSG", "C-Hypnogram")]
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    lines = [f"{sha256(name.encode())}  sleep-cassette/{name}" for name in [*names, "SC4011E0-PSG.edf"]]
+    (folder.parent / "SHA256SUMS.txt").write_text("\n".join(lines) + "\n")
+    paths = sources.download(SLEEP_EDF, "SC400", tmp_path / "data", mirror=serve(folder.parent)[0])
+    assert [path.name for path in paths] == names
+    assert paths == sources.locate(SLEEP_EDF, "SC400", tmp_path / "data")
+
+
+def test_an_open_dataset_that_is_packed_is_not_downloaded(tmp_path):
+    with pytest.raises(UserError, match=r"isruc cannot be downloaded.*rar"):
+        sources.download(datasets.facts("isruc"), "1", tmp_path)
+
+
 def test_a_manifest_lists_path_size_and_hash(tmp_path):
     (tmp_path / "S001").mkdir()
     (tmp_path / "S001" / "b.edf").write_bytes(b"bb")

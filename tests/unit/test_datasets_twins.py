@@ -9,7 +9,7 @@ from scipy.io import loadmat
 
 from unimontage import datasets
 from unimontage.datasets import deap, dreamer, eegmat, eegmmidb, seed
-from unimontage.datasets.edf import read_header
+from unimontage.datasets.edf_header import read_header
 from unimontage.datasets.pickles import load_arrays
 from unimontage.datasets.simulation import RHYTHMS, Rig, crossfade, draw_person, revisit, simulate
 from unimontage.datasets.twin import TwinSpec, begin, film_moods, generator, read_marker

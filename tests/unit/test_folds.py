@@ -47,6 +47,7 @@ def write(folder, dataset, subject, labels=None, signal_of=None):
 def divide(folder, dataset, protocol, subject, paths):
     """The split file of a subject."""
     request = SplitRequest(
+        roles={},
         windows=paths,
         dataset=dataset,
         task=TASKS[dataset][0],

@@ -1,20 +1,23 @@
 """A frozen encoder runs once over a fold; what follows sees what it would have seen window by window."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from unimontage.config.arms import Context, Finetuning, Graph, Universal
 from unimontage.config.recipes import Encoder
-from unimontage.training.answer import Start
+from unimontage.training.answer import UnivariateStart
 from unimontage.training.devices import open_device
 from unimontage.training.finetuning import fit_fold
 from unimontage.training.folds import Fold, Part
 from unimontage.training.universal import OnMontage, build
-from unimontage.windows import WindowPool
 
 CHANNELS = ("C3", "C4", "CZ")
-START = Start(encoder=Encoder(width=8, patches=4, d=8, layers=1, heads=2, ffn=16), vocabulary=CHANNELS, rates=(64.0,))
+START = UnivariateStart(
+    encoder=Encoder(width=8, patches=4, d=8, layers=1, heads=2, ffn=16), vocabulary=CHANNELS, rates=(64.0,)
+)
 
 
 def arm(**options: object) -> Universal:
@@ -36,11 +39,11 @@ def fold() -> Fold:
 
 
 @pytest.fixture
-def pool(fold: Fold) -> WindowPool:
-    return WindowPool(fold.train.x, None, fold.train.domain, CHANNELS, 64.0)
+def pool() -> SimpleNamespace:
+    return SimpleNamespace(channels=CHANNELS, sfreq_hz=64.0)
 
 
-def test_the_head_after_a_frozen_encoder_gives_the_whole_models_logits(fold: Fold, pool: WindowPool) -> None:
+def test_the_head_after_a_frozen_encoder_gives_the_whole_models_logits(fold: Fold, pool: SimpleNamespace) -> None:
     fabric = open_device(1)
     torch.manual_seed(0)
     frozen = build(arm(lr_encoder=0), START, pool, fold, 2, None, fabric)
@@ -58,10 +61,10 @@ def test_the_head_after_a_frozen_encoder_gives_the_whole_models_logits(fold: Fol
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0, 3e-3])
-def test_a_plain_rhythm_is_learned_frozen_or_not(fold: Fold, pool: WindowPool, rate: float) -> None:
+def test_a_plain_rhythm_is_learned_frozen_or_not(fold: Fold, pool: SimpleNamespace, rate: float) -> None:
     fabric = open_device(1)
     torch.manual_seed(0)
     built = build(arm(lr_encoder=rate, lr_head=1e-2), START, pool, fold, 2, None, fabric)
     options = Finetuning(epochs=40, warmup_epochs=1, batch=8)
-    fitted = fit_fold(built.model, built.groups, built.fold or fold, 2, options, seed=0, fabric=fabric)
+    fitted = fit_fold(built, built.fold or fold, 2, options, seed=0, fabric=fabric)
     assert (fitted.probabilities.argmax(1) == fold.test.y).mean() > 0.9

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from unimontage.evaluation.intervals import bca_interval, holm, named_generator, sign_flip_p
+from unimontage.evaluation.intervals import bca_interval, bca_interval_of, holm, named_generator, sign_flip_p
 
 
 def test_the_interval_is_scipys_bca():
@@ -84,3 +84,25 @@ def test_holm_lies_between_the_raw_p_and_bonferroni(p):
 def test_a_rows_generator_depends_on_its_name_alone():
     assert named_generator(1, "deap", "gat").random() == named_generator(1, "deap", "gat").random()
     assert named_generator(1, "deap", "gat").random() != named_generator(1, "deap", "gcn").random()
+
+
+def test_the_interval_of_a_mean_is_the_same_by_draws_of_subjects():
+    values = np.random.default_rng(3).normal(0.6, 0.1, 12)
+    direct = bca_interval(values, 400, 0.95, np.random.default_rng(5))
+    by_draws = bca_interval_of(
+        lambda times: times @ values / times.sum(axis=1), len(values), 400, 0.95, np.random.default_rng(5)
+    )
+    assert by_draws[:2] == pytest.approx(direct[:2])
+
+
+def test_draws_hold_each_subject_as_often_as_it_was_drawn():
+    seen = []
+    bca_interval_of(lambda t: (seen.append(t), t @ np.arange(4.0))[1], 4, 50, 0.9, np.random.default_rng(0))
+    assert {tuple(np.unique(times.sum(axis=1))) for times in seen} == {(4,), (3,)}  # resamples, and one left out
+    assert seen[0].max() > 1
+
+
+def test_no_interval_of_a_statistic_comes_with_a_reason():
+    rng = np.random.default_rng(0)
+    assert "fewer than 3" in bca_interval_of(lambda t: t.sum(axis=1), 2, 50, 0.9, rng).reason
+    assert "degenerate" in bca_interval_of(lambda t: np.full(len(t), 0.5), 5, 50, 0.9, rng).reason

@@ -3,7 +3,17 @@ import pytest
 from sklearn import metrics as sk
 
 from unimontage.errors import UserError
-from unimontage.evaluation.metrics import METRICS, ONE_CLASS, chance, confusion, per_trial, score
+from unimontage.evaluation.metrics import (
+    METRICS,
+    ONE_CLASS,
+    chance,
+    class_f1,
+    confusion,
+    of_confusion,
+    per_trial,
+    score,
+    subject_of,
+)
 
 CLASSES = ("negative", "neutral", "positive")
 
@@ -100,3 +110,28 @@ def test_a_label_that_is_no_class_is_refused():
 def test_a_wrong_number_of_columns_is_refused():
     with pytest.raises(UserError, match="one column a class"):
         score(np.array([0, 1]), np.full((2, 2), 0.5), CLASSES)
+
+
+def test_many_count_matrices_at_once_give_what_each_gives():
+    counts = np.random.default_rng(2).integers(0, 9, (4, 3, 5, 5))
+    together = of_confusion(counts)
+    for place in np.ndindex(4, 3):
+        alone = {name: float(value) for name, value in of_confusion(counts[place]).items()}
+        assert {name: float(values[place]) for name, values in together.items()} == pytest.approx(alone)
+
+
+def test_f1_of_each_class_is_scikit_learns():
+    truth, probabilities = random_predictions(3)
+    found = class_f1(confusion(truth, probabilities, CLASSES))
+    np.testing.assert_allclose(found, sk.f1_score(truth, probabilities.argmax(1), average=None))
+    assert np.isnan(class_f1(np.diag([3, 0]))[1])
+
+
+def test_equal_probabilities_count_half_in_the_auroc():
+    truth = np.array([0, 1, 2, 0, 1, 2])
+    probabilities = np.repeat([[0.5, 0.3, 0.2]], 6, axis=0)
+    assert score(truth, probabilities, CLASSES).values["auroc"] == pytest.approx(0.5)
+
+
+def test_the_subject_is_the_second_part_of_an_id():
+    assert list(subject_of(["isruc/12/1/7/0", "isruc/3/1/7/0"])) == ["12", "3"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from unimontage.errors import UserError
-from unimontage.montage.names import KNOWN, canonical, canonical_channels
-from unimontage.montage.positions import positions_3d
+from unimontage.montage.names import KNOWN, canonical, canonical_channels, derivation
+from unimontage.montage.positions import positions_2d, positions_3d
 from unimontage.montage.schema import Vocabulary
 
 
@@ -25,6 +25,11 @@ from unimontage.montage.schema import Vocabulary
         ("t5", "P7"),
         ("CB1", "CB1"),
         ("A1", "A1"),
+        ("EEG Fpz-Cz", "FPZ-CZ"),
+        ("EEG Pz-Oz", "PZ-OZ"),
+        ("Fp1 - T3", "FP1-T7"),
+        ("T3-T5-REF", "T7-P7"),
+        ("Fc5.-Cz.", "FC5-CZ"),
     ],
 )
 def test_every_recorders_spelling_becomes_one_name(spelling, expected):
@@ -33,6 +38,18 @@ def test_every_recorders_spelling_becomes_one_name(spelling, expected):
 
 def test_the_derivation_between_the_ears_is_not_taken_for_an_ear():
     assert canonical("EEG A2-A1") == "A2-A1"
+
+
+def test_two_scalp_electrodes_are_a_channel_and_neither_alone():
+    assert derivation("FPZ-CZ") == ("FPZ", "CZ")
+    assert canonical_channels(["EEG Fpz-Cz", "Cz", "F3-M2"], "x.edf") == ("FPZ-CZ", "CZ", "F3")
+    assert all(derivation(name) is None for name in ("CZ", "A2-A1", "A1-CZ", "CZ-CZ", "CZ-", "-CZ", "CZ-PZ-OZ"))
+
+
+@pytest.mark.parametrize("name", ["A2-A1", "A1-Cz", "Cz-Cz", "Cz-XY"])
+def test_a_derivation_of_anything_else_is_refused(name):
+    with pytest.raises(UserError, match=r"x\.edf: channel .* no known electrode.*two of them as A-B"):
+        canonical_channels([name], "x.edf")
 
 
 def test_all_names_of_the_template_are_known():
@@ -73,6 +90,34 @@ def test_an_electrode_without_a_position_is_named():
 
 def test_no_positions_of_no_channels():
     assert positions_3d([]).shape == (0, 3)
+    assert positions_2d([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("positions", [positions_2d, positions_3d])
+def test_a_derivation_stands_half_way_between_its_electrodes(positions):
+    pair, (fpz, cz) = positions(["EEG Fpz-Cz"])[0], positions(["FPZ", "CZ"])
+    np.testing.assert_allclose(pair, (fpz + cz) / 2)
+
+
+def test_the_whole_template_fills_the_unit_square_right_and_front_up():
+    everything = positions_2d(sorted(KNOWN))
+    np.testing.assert_allclose([everything.min(0), everything.max(0)], [[0, 0], [1, 1]], atol=1e-12)
+    (left, _), (right, _), (_, front), (_, back), vertex = positions_2d(["T7", "T8", "FPZ", "OZ", "CZ"])
+    assert left < 0.2 < 0.8 < right
+    assert back < 0.2 < 0.8 < front
+    np.testing.assert_allclose(vertex, 0.5, atol=0.05)
+
+
+def test_a_flat_place_does_not_depend_on_the_montage():
+    alone, among = positions_2d(["OZ"])[0], positions_2d(["FPZ", "OZ", "PZ"])[1]
+    assert np.array_equal(alone, among)
+
+
+def test_the_flat_head_keeps_the_angles_from_the_vertex():
+    """Equidistant: the midline sites, which are a tenth of the arc apart, stay evenly spaced."""
+    midline = positions_2d(["FZ", "FCZ", "CZ", "CPZ", "PZ"])[:, 1]
+    steps = -np.diff(midline)
+    assert steps.max() / steps.min() < 1.15
 
 
 def test_index_zero_stands_for_every_electrode_outside_the_vocabulary():

@@ -20,8 +20,30 @@ def size(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+SLEEP = ("DeepSleepNet", "USleep", "ATCNet")  # for epochs of half a minute
+OTHERS = tuple(name for name in NETWORKS if name not in SLEEP)
+EPOCH = {"channels": ("FPZ-CZ", "PZ-OZ"), "sfreq_hz": 100.0, "n_times": 3000, "classes": 5}
+SHORT = {"channels": MONTAGE_14, "sfreq_hz": 128, "n_times": 128, "classes": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"), [("DeepSleepNet", 40_473_477), ("USleep", 2_482_011), ("ATCNet", 113_257)]
+)
+def test_networks_for_sleep_have_their_published_sizes_and_train(name, weights):
+    torch.manual_seed(0)
+    network = build_network(name, **EPOCH)
+    assert size(network) == weights
+    logits = network(torch.randn(2, 2, 3000))
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 4])).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_an_even_kernel_is_made_odd():
+    build_network("USleep", **EPOCH | {"sfreq_hz": 200.0, "n_times": 6000})
+
+
 @pytest.mark.parametrize(("channels", "sfreq_hz", "n_times"), [(MONTAGE_62, 200.0, 200), (MONTAGE_14, 128.0, 256)])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", OTHERS)
 def test_every_network_gives_logits_that_train(name, channels, sfreq_hz, n_times):
     torch.manual_seed(0)
     network = build_network(name, channels=channels, sfreq_hz=sfreq_hz, n_times=n_times, classes=3)
@@ -36,7 +58,7 @@ def test_every_network_gives_logits_that_train(name, channels, sfreq_hz, n_times
 def test_the_seed_decides_the_weights(name):
     def weights(seed):
         torch.manual_seed(seed)
-        network = build_network(name, channels=MONTAGE_14, sfreq_hz=128, n_times=128, classes=2)
+        network = build_network(name, **(EPOCH if name in SLEEP else SHORT))
         return torch.cat([p.detach().flatten() for p in network.parameters()])
 
     assert torch.equal(weights(3), weights(3))
@@ -71,7 +93,7 @@ def test_building_is_quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in NETWORKS:
-            build_network(name, channels=MONTAGE_14, sfreq_hz=128, n_times=128, classes=2)
+            build_network(name, **(EPOCH if name in SLEEP else SHORT))
 
 
 @pytest.mark.parametrize(

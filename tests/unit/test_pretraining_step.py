@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from unimontage.config.recipes import Encoder, PretrainingSchedule, Recipe
-from unimontage.montage.schema import Vocabulary
+from unimontage.config.recipes import Encoder, PretrainingSchedule, UnivariateRecipe
+from unimontage.training.answer import UnivariateStart
 from unimontage.training.corpus import Segments
 from unimontage.training.devices import open_device
 from unimontage.training.pretraining import pretrain
+from unimontage.training.univariate import UnivariateWork
 
 RATES = (64.0, 100.0)
 
@@ -33,15 +34,14 @@ class Noise:
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_an_encoder_trains_over_two_rates_at_once(tmp_path, precision):
-    recipe = Recipe(
+    recipe = UnivariateRecipe(
         encoder=Encoder(width=4, patches=4, d=8, layers=1, heads=2, ffn=16),
         schedule=PretrainingSchedule(epochs=2, warmup_epochs=0, batch=8),
     )
-    _, history = pretrain(
-        Noise(),
-        recipe,
-        Vocabulary(("CZ",)),
-        RATES,
+    start = UnivariateStart(encoder=recipe.encoder, vocabulary=("CZ",), rates=RATES)
+    history = pretrain(
+        UnivariateWork(Noise(), recipe, start, seed=0),
+        recipe.schedule,
         seed=0,
         fabric=open_device(1, precision),
         checkpoint=tmp_path / "checkpoint.pt",

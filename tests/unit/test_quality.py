@@ -1,9 +1,12 @@
 import mne
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unimontage.errors import UserError
-from unimontage.signal.quality import ChannelReport, check_amplitude, handle_bad_channels, inspect_channels
+from unimontage.montage.positions import positions_3d
+from unimontage.signal.quality import ChannelReport, Inspection, Spread, check_amplitude, inspect_channels, repair
 
 NAMES = ("FP1", "FP2", "F3", "FZ", "F4", "C3", "CZ", "C4", "P3", "PZ", "P4", "O1", "OZ", "O2", "T7", "T8")
 SFREQ_HZ = 128.0
@@ -11,17 +14,11 @@ SFREQ_HZ = 128.0
 
 def smooth(seconds=30, seed=0, sd_uv=20.0):
     """Channels (C, S) whose neighbours resemble each other, as on a head."""
-    from unimontage.montage.positions import positions_3d
-
     places = positions_3d(NAMES)
     near = np.exp(-np.square(places[:, None] - places[None]).sum(axis=-1) / 0.1**2)
     sources = np.random.default_rng(seed).normal(0, 1, (len(NAMES), round(seconds * SFREQ_HZ)))
     data = near @ sources
     return sd_uv * data / data.std()
-
-
-def raw_of(data_uv, names=NAMES):
-    return mne.io.RawArray(data_uv / 1e6, mne.create_info(list(names), SFREQ_HZ, "eeg"), verbose="ERROR")
 
 
 def inspect(data_uv):
@@ -95,54 +92,122 @@ def test_a_plausible_amplitude_passes():
     check_amplitude(20.0, 1, 100, "sub-01")
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 3840), max_size=5), st.integers(0, 2**31))
+def test_slices_of_any_length_give_the_findings_of_the_whole(cuts, seed):
+    data = faulty(seed)
+    whole, epochs = inspect(data), np.arange(0, 3840, 384)[:, None] + [0, 384]
+    for given_epochs in (None, epochs):
+        inspection = Inspection(NAMES, SFREQ_HZ, given_epochs)
+        for part in np.split(data, sorted(cuts), axis=1):
+            inspection.add(part)
+        report = inspection.report()
+        assert (report.flat, report.nan, report.clipped) == (whole.flat, whole.nan, whole.clipped)
+        assert report.median_sd_uv == pytest.approx(whole.median_sd_uv, rel=1e-9)
+    assert inspection.still_epochs().tolist() == [False] * 4 + [True] + [False] * 5
+
+
+def faulty(seed):
+    """Channels with every fault there is, and the fifth of ten epochs still in all of them."""
+    data = np.round(smooth(seed=seed) / 0.1) * 0.1
+    data[1, 400:1500] = 3.0
+    data[3] = np.clip(data[3] + 40 * np.sin(np.arange(3840) / 200), -60, 45)
+    data[5, 3839] = np.nan
+    data[7] = np.clip(data[7], 0, None)
+    data[:, 4 * 384 : 5 * 384] = 1.0
+    return data
+
+
+def test_the_faults_of_the_faulty_recording_are_found():
+    report = inspect(faulty(0))
+    assert (report.flat, report.nan, report.clipped) == (("FP2",), ("C3",), ("FZ", "C4"))
+
+
+def test_hours_without_any_signal_are_no_fault_of_a_channel_in_a_continuous_recording():
+    data, epochs = smooth(), np.array([[0, 1920], [1920, 2880], [2880, 3840]])
+    data[:, 1900:] = 0.0
+    data[2, 100:1900] = 5.0
+    assert len(inspect(data).flat) == 16
+    inspection = Inspection(NAMES, SFREQ_HZ, epochs)
+    inspection.add(data)
+    assert inspection.report().flat == ("F3",)
+    assert inspection.still_epochs().tolist() == [False, True, True]
+
+
+def test_an_epoch_beyond_the_recording_is_not_taken_for_a_still_one():
+    inspection = Inspection(NAMES, SFREQ_HZ, np.array([[0, 3840], [3840, 7680]]))
+    inspection.add(np.zeros((16, 3840)))
+    assert inspection.still_epochs().tolist() == [True, False]
+
+
+def test_a_recording_that_stands_still_from_beginning_to_end_is_flat():
+    inspection = Inspection(NAMES, SFREQ_HZ, np.array([[0, 3840]]))
+    inspection.add(np.ones((16, 3840)))
+    assert len(inspection.report().flat) == 16
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 500), max_size=4), st.floats(-1e6, 1e6))
+def test_the_spread_of_slices_is_that_of_the_whole(cuts, offset):
+    data = np.random.default_rng(0).normal(0, 20, (3, 500)) + offset + np.arange(500)
+    spread = Spread(3)
+    for part in np.split(data, sorted(cuts), axis=1):
+        spread.add(part)
+    np.testing.assert_allclose(spread.sd(), data.std(axis=1), rtol=1e-8)
+
+
 def test_a_sound_recording_passes_every_policy_unchanged():
-    raw = raw_of(smooth())
     for policy in ("stop", "interpolate", "keep"):
-        assert handle_bad_channels(raw, inspect(smooth()), policy, "sub-01") is raw
+        assert repair(NAMES, inspect(smooth()), policy, "sub-01") is None
 
 
 def test_stop_names_every_bad_channel_and_why():
     report = ChannelReport(flat=("F3",), nan=("CZ",), clipped=("O1", "O2"), median_sd_uv=20)
     with pytest.raises(UserError, match=r"sub-01: bad channels: NaN CZ; flat F3; clipped O1, O2; .*interpolate"):
-        handle_bad_channels(raw_of(smooth()), report, "stop", "sub-01")
+        repair(NAMES, report, "stop", "sub-01")
 
 
 def test_flat_and_clipped_channels_may_be_kept_but_never_nan():
-    raw = raw_of(smooth())
     kept = ChannelReport(flat=("F3",), nan=(), clipped=("O1",), median_sd_uv=20)
-    assert handle_bad_channels(raw, kept, "keep", "sub-01") is raw
+    assert repair(NAMES, kept, "keep", "sub-01") is None
     with pytest.raises(UserError, match="bad channels: NaN CZ;"):
-        handle_bad_channels(raw, ChannelReport(("F3",), ("CZ",), (), 20), "keep", "sub-01")
+        repair(NAMES, ChannelReport(("F3",), ("CZ",), (), 20), "keep", "sub-01")
 
 
 def test_interpolation_restores_a_dead_channel_from_its_neighbours_and_touches_no_other():
     truth = smooth()
-    broken = truth.copy()
-    broken[6] = np.nan
-    raw = raw_of(broken)
-    out = handle_bad_channels(raw, inspect(broken), "interpolate", "sub-01")
-    data = out.get_data() * 1e6
+    data = truth.copy()
+    data[6] = np.nan
+    repair(NAMES, inspect(data), "interpolate", "sub-01").apply(data)
     assert np.corrcoef(data[6], truth[6])[0, 1] > 0.9
-    np.testing.assert_allclose(np.delete(data, 6, axis=0), np.delete(truth, 6, axis=0), rtol=1e-9)
-    assert np.isnan(raw.get_data()[6]).all()
-    assert out.info["bads"] == []
+    np.testing.assert_array_equal(np.delete(data, 6, axis=0), np.delete(truth, 6, axis=0))
+
+
+def test_interpolation_is_that_of_mne():
+    data, bad = smooth(), ["CZ", "O1"]
+    raw = mne.io.RawArray(data, mne.create_info(list(NAMES), SFREQ_HZ, "eeg"), verbose="ERROR")
+    template = mne.channels.make_standard_montage("colin27_1005").get_positions()
+    landmarks = {key: template[key] for key in ("nasion", "lpa", "rpa", "coord_frame")}
+    places = dict(zip(NAMES, positions_3d(NAMES), strict=True))
+    raw.set_montage(mne.channels.make_dig_montage(ch_pos=places, **landmarks), verbose="ERROR")
+    raw.info["bads"] = bad
+    repair(NAMES, ChannelReport((), tuple(bad), (), 20), "interpolate", "sub-01").apply(data)
+    np.testing.assert_allclose(data, raw.interpolate_bads(verbose="ERROR").get_data(), atol=1e-9)
 
 
 def test_a_good_channel_without_a_position_does_not_hinder_interpolation_but_a_bad_one_does():
-    names = (*NAMES[:-1], "X7")
-    broken = smooth()
-    broken[6] = 0
-    raw = raw_of(broken, names)
-    out = handle_bad_channels(raw, ChannelReport(("CZ",), (), (), 20), "interpolate", "sub-01")
-    assert out.get_data()[6].std() > 0
+    names, data = (*NAMES[:-1], "X7"), smooth()
+    data[6] = 0
+    repair(names, ChannelReport(("CZ",), (), (), 20), "interpolate", "sub-01").apply(data)
+    assert data[6].std() > 0
     with pytest.raises(UserError, match="no position for bad channels X7"):
-        handle_bad_channels(raw, ChannelReport(("X7",), (), (), 20), "interpolate", "sub-01")
+        repair(names, ChannelReport(("X7",), (), (), 20), "interpolate", "sub-01")
 
 
 def test_a_montage_that_is_mostly_dead_is_not_interpolated():
     report = ChannelReport(flat=NAMES[:9], nan=(), clipped=(), median_sd_uv=20)
     with pytest.raises(UserError, match="cannot be interpolated, bad: flat FP1"):
-        handle_bad_channels(raw_of(smooth()), report, "interpolate", "sub-01")
+        repair(NAMES, report, "interpolate", "sub-01")
 
 
 @pytest.mark.parametrize(

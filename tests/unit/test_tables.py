@@ -8,7 +8,6 @@ import pytest
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import paired_differences, summarise, with_rating_mean
 from unimontage.evaluation.metrics import METRICS
-from unimontage.reporting.paper_values import VALUES, as_frame, lookup
 from unimontage.reporting.tables import differences_table, protocol_contrast, results_table, to_html, to_text
 
 ARMS = {"pretrained_gat_with_a_long_name": "full", "scratch": "scratch", "eegnet": None}
@@ -109,7 +108,7 @@ def test_a_table_without_rows_is_refused(summaries):
 def test_leakage_is_paper_minus_strict_in_points(table):
     contrast = protocol_contrast(table)
     assert len(contrast) == 4 * 3
-    np.testing.assert_allclose(contrast["leakage"], contrast["paper"] - contrast["strict_trial"])
+    np.testing.assert_allclose(contrast["leakage"], contrast["paper"] - contrast["strict"])
     assert contrast["leakage"].between(20, 40).all()
     assert list(contrast["arm"][:3]) == list(ARMS)
 
@@ -199,32 +198,25 @@ def test_an_empty_contrast_is_a_page_too(table):
     assert "Nothing to compare." in to_html(protocol_contrast(table[:0]), "Leakage", synthetic=False)
 
 
-def test_published_values_are_those_of_the_article():
-    found = {(row.key, row.dataset): row.value for row in VALUES}
-    assert found == {
-        ("full", "seed"): 99.27,
-        ("full", "deap"): 93.69,
-        ("full", "dreamer"): 93.93,
-        ("scratch", "seed"): None,
-        ("scratch", "deap"): 86.04,
-        ("scratch", "dreamer"): 90.38,
-        ("gcn", "deap"): 71.50,
-        ("no_graph", "deap"): 77.25,
-        ("transfer_ucs", "dreamer"): 93.05,
-        ("transfer_intersection", "dreamer"): 94.08,
-        ("within", "dreamer"): 93.93,
-    }
+def test_a_budget_of_labels_finds_the_numbers_of_that_budget():
+    rows = subject_scores(datasets=("deap",), subjects=4)
+    rows = rows[(rows["task"] == "valence") & (rows["protocol"] != "strict_loso")]
+    names = {"strict_trial": "strict_subject_5pct", "paper": "paper_subject_5pct"}
+    sleep = rows.assign(dataset="isruc", task="stages", protocol=rows["protocol"].map(names), paper_key="seqclr")
+    summaries = summarise(sleep, 100, 0.95, np.random.default_rng(0))
+    table = results_table(summaries, metric="kappa")
+    assert set(table["published"]) == {57.81}
+    assert list(table["protocol"].unique()) == ["strict_subject_5pct", "paper_subject_5pct"]
+    assert table["paper_protocol"].notna().all()
+    contrast = protocol_contrast(table)
+    assert set(contrast["protocol"]) == {"strict_subject_5pct"}
+    assert len(contrast) == 3
 
 
-def test_derived_values_are_the_full_model_minus_the_printed_gain():
-    for row in VALUES:
-        if row.origin == "derived":
-            assert row.value == pytest.approx(lookup("full", row.dataset).value - row.gain)
-        assert row.notes
-
-
-def test_a_value_that_was_not_published_is_none():
-    assert lookup(None, "deap") is None
-    assert lookup("gcn", "seed") is None
-    assert lookup("full", "deap", "kappa") is None
-    assert len(as_frame()) == len(VALUES)
+def test_protocols_with_other_labels_are_not_contrasted():
+    rows = subject_scores(datasets=("deap",), subjects=4)
+    rows = rows[rows["protocol"] != "strict_loso"]
+    rows = rows.assign(protocol=rows["protocol"].replace("paper", "paper_10pct"))
+    table = results_table(summarise(rows, 100, 0.95, np.random.default_rng(0)))
+    assert len(protocol_contrast(table)) == 0
+    assert table.loc[table["protocol"] == "strict_trial", "paper_protocol"].isna().all()

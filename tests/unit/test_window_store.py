@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from unimontage.errors import UserError
-from unimontage.windows import WindowPool, WindowStore, write_windows
+from unimontage.windows import WindowPool, WindowStore, WindowWriter, write_windows
 from unimontage.windows.atomic import atomic
+from unimontage.windows.scale import MOST_SAMPLES, ScaleSample, scales
 from unimontage.windows.store import KEYS, table_hash
 
 CHANNELS = ("FP1", "CZ", "OZ")
@@ -55,11 +56,18 @@ def test_a_store_comes_back_as_it_was_written(written):
     assert store.attributes["unit"] == "uV"
 
 
+def test_any_program_that_reads_hdf5_finds_the_signal_and_the_table(written):
+    signal, table = windows()
+    with h5py.File(written) as file:
+        np.testing.assert_array_equal(file["signal"][()], signal)
+        assert file["table/trial"][()].tolist() == table["trial"].tolist()
+
+
 def test_the_signal_stays_on_disk_until_it_is_indexed(written):
     store = WindowStore.open(written)
     assert isinstance(store.signal, np.memmap)
     assert not store.signal.flags.writeable
-    assert isinstance(WindowPool.of([store]).signal, np.memmap)
+    assert all(each.signal is store.signal for each in WindowPool.of([store, store]).stores)
 
 
 def test_one_row_and_channel_can_be_read_alone(written):
@@ -118,6 +126,70 @@ def test_parts_that_do_not_fit_each_other_are_refused(tmp_path, fault):
     with pytest.raises(UserError, match="expected one row a window"):
         write_windows(tmp_path / "a.h5", signal, table, channels=channels, sfreq_hz=128, attributes={})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_store_written_by_parts_in_any_order_is_the_one_written_at_once(tmp_path, written):
+    signal, table = windows()
+    attributes = {"scale": scales(signal, table["session"].to_numpy())} | ATTRIBUTES
+    with WindowWriter(tmp_path / "a.h5", channels=CHANNELS, samples=40, sfreq_hz=128.0) as writer:
+        for rows in (slice(4, 6), slice(0, 1), slice(1, 4)):
+            writer.write(rows.start, signal[rows].astype(np.float64))
+        writer.finish(table, attributes)
+    assert (tmp_path / "a.h5").read_bytes() == written.read_bytes()
+
+
+def test_a_description_longer_than_an_hdf5_attribute_can_be_comes_back(tmp_path):
+    signal, table = windows()
+    long = {"source": {f"night-{i}.edf": "ab" * 32 for i in range(2000)}}
+    write_windows(tmp_path / "a.h5", signal, table, channels=CHANNELS, sfreq_hz=128, attributes=long)
+    assert WindowStore.open(tmp_path / "a.h5").attributes["source"] == long["source"]
+
+
+@pytest.mark.parametrize("fault", ["unfinished", "error", "row forgotten", "other shape"])
+def test_a_store_that_is_not_complete_leaves_nothing(tmp_path, fault):
+    signal, table = windows()
+
+    def write():
+        with WindowWriter(tmp_path / "a.h5", channels=CHANNELS, samples=40, sfreq_hz=128.0) as writer:
+            writer.write(0, signal[:, :2] if fault == "other shape" else signal[:5])
+            if fault == "error":
+                raise OSError("the native file cannot be read")
+            if fault == "row forgotten":
+                writer.finish(table, {})
+
+    kinds = {"error": (OSError, "^the native file"), "row forgotten": (UserError, "5 windows, 6 table rows")}
+    if fault == "unfinished":
+        write()
+    else:
+        kind, match = kinds.get(fault, (UserError, "windows of 2 channels and 40 samples; expected 3 and 40"))
+        with pytest.raises(kind, match=match):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_scale_of_a_session_is_its_median_and_quartile_range(written):
+    signal, _ = windows()
+    scale = WindowStore.open(written).attributes["scale"]["1"]
+    flat = signal.transpose(1, 0, 2).reshape(3, -1)
+    quartiles = np.percentile(flat, (25, 50, 75), axis=1)
+    np.testing.assert_allclose(scale["median"], quartiles[1], rtol=1e-5)
+    np.testing.assert_allclose(scale["sd"], 0.7413 * (quartiles[2] - quartiles[0]), rtol=1e-5)
+
+
+def test_the_scale_of_a_long_session_is_the_same_by_parts_and_close_to_that_of_every_sample():
+    signal = np.random.default_rng(0).normal(3, 20, (700, 2, 1000)).astype(np.float32)
+    signal[:, 1] = np.nan
+    sample = ScaleSample(700, 1000)
+    for first in (0, 300, 301):
+        last = {0: 300, 300: 301, 301: 700}[first]
+        sample.add(first, signal[first:last])
+    scale = sample.scale()
+    whole = scales(signal, np.full(700, "1"))["1"]
+    np.testing.assert_equal(scale, whole)
+    assert scale["median"][0] == pytest.approx(3, abs=0.3)
+    assert scale["sd"][0] == pytest.approx(20, rel=0.01)
+    assert np.isnan([scale["median"][1], scale["sd"][1]]).all()
+    assert sum(len(part) for part in sample._parts) <= MOST_SAMPLES
 
 
 def check_refused(path):

@@ -105,3 +105,11 @@ def test_equal_windows_have_equal_digests_and_a_change_of_a_tenth_microvolt_anot
 
 def test_a_zero_has_no_sign_in_a_digest():
     assert digests(np.zeros((1, 2, 3)))[0] == digests(-np.zeros((1, 2, 3)))[0]
+
+
+def test_a_channel_that_is_lacking_is_part_of_the_digest_and_no_level_of_another():
+    signal = np.random.default_rng(0).normal(0, 20, (3, 2, 128)).astype(np.float32)
+    signal[1:] = signal[0]
+    signal[:2, 1] = np.nan
+    first, same, other = digests(signal)
+    assert first == same != other

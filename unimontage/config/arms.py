@@ -7,7 +7,12 @@ from pydantic import Field
 from unimontage.config.base import Block
 from unimontage.config.recipes import Count, Positive
 
-PaperRow = Literal["full", "scratch", "gcn", "no_graph", "transfer_ucs", "transfer_intersection", "within"]
+PaperRow = Literal[
+    *("full", "scratch", "gcn", "no_graph", "transfer_ucs", "transfer_intersection", "within"),
+    *("mtssrl_md", "seqclr", "deepsleepnet", "usleep", "atcnet"),
+    *("rp_s", "rp_i", "rp_a", "ts_s", "ts_i", "ts_a", "cpc_s", "cpc_i", "cpc_a"),
+    *("aug", "ts_task", "fbm", "equal", "single_s", "single_i", "single_a"),
+]
 
 
 class Graph(Block):
@@ -61,12 +66,50 @@ class Universal(Block):
     """Row of the paper's tables that this arm reproduces."""
 
 
+class Unfreezing(Block):
+    """Epochs of fine-tuning after which the parts of a pre-trained encoder begin to train, output first."""
+
+    attention: Annotated[int, Field(ge=0)] = 10
+    """The attention block."""
+    deep: Annotated[int, Field(ge=0)] = 19
+    """The later convolutions."""
+    first: Annotated[int, Field(ge=0)] = 29
+    """The first convolutions."""
+
+
+class Aligned(Block):
+    """Alignment, encoder and attention pooling, fine-tuned on the target."""
+
+    kind: Literal["aligned"] = "aligned"
+    """This kind of arm: all channels of an epoch through the pre-trained alignment and encoder."""
+    recipe: str
+    """Recipe that alignment and encoder come from, and their weights if they are pre-trained."""
+    init: Literal["pretrained", "scratch"] = "pretrained"
+    """Start from the recipe's weights or from random ones."""
+    freeze_alignment: bool = True
+    """Keep a pre-trained alignment as it is; one that is new to the target always trains."""
+    unfreezing: Unfreezing = Unfreezing()
+    """When a pre-trained encoder's parts begin to train; from random weights all train from the start."""
+    hidden: Annotated[int, Field(ge=0)] = 64
+    """Hidden units of the classifier after pooling; 0 makes it a single linear layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Dropout before the last layer."""
+    lr_head: Positive = 1e-3
+    """Learning rate of pooling and classifier, and of an alignment that trains."""
+    lr_encoder: Positive = 1e-4
+    """Learning rate of attention and later convolutions."""
+    lr_first: Positive = 1e-5
+    """Learning rate of the first convolutions."""
+    paper: PaperRow | None = None
+    """Row of the paper's tables that this arm reproduces."""
+
+
 class Braindecode(Block):
     """A supervised network of the braindecode library, trained from scratch."""
 
     kind: Literal["braindecode"]
     """This kind of arm: a network that sees all channels at once."""
-    model: Literal["EEGNet", "TSception", "EEGConformer", "DGCNN"]
+    model: Literal["EEGNet", "TSception", "EEGConformer", "DGCNN", "DeepSleepNet", "USleep", "ATCNet"]
     """Name of the network."""
     lr: Positive = 1e-3
     """Learning rate."""
@@ -90,7 +133,7 @@ class Classical(Block):
     """Row of the paper's tables that this arm reproduces."""
 
 
-Arm = Annotated[Universal | Braindecode | Classical, Field(discriminator="kind")]
+Arm = Annotated[Universal | Aligned | Braindecode | Classical, Field(discriminator="kind")]
 
 
 class Finetuning(Block):
@@ -110,3 +153,5 @@ class Finetuning(Block):
     """Largest norm of the gradient."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: weigh each class by the inverse of its share of the training windows."""
+    choose_by: Literal["loss", "macro_f1"] = "loss"
+    """What of the validation windows chooses the epoch, and stops training when it no longer improves."""

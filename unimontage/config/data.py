@@ -20,13 +20,15 @@ class Preprocessing(Block):
     notch_hz: Hertz | None = None
     """Mains frequency to remove, 50 or 60 Hz; null removes none."""
     resample_hz: Hertz | None = None
-    """New sampling rate in Hz, through an anti-aliasing polyphase filter; null keeps the native rate."""
+    """New sampling rate in Hz, through an anti-aliasing filter; null keeps the native rate."""
     trial_start_s: Annotated[float, Field(ge=0)] = 0.0
     """Seconds after the start of a trial at which its first window begins."""
     trial_stop_s: Seconds | None = None
     """Seconds after the start of a trial at which its last window must have ended; null means the trial's end."""
     trial_last_s: Seconds | None = None
     """Use only the last so many seconds of each trial; null uses all of it."""
+    crop_wake_min: Annotated[float, Field(ge=0)] | None = None
+    """Minutes of wake to keep before the first and after the last epoch of sleep of a night; null keeps all of it."""
     bad_channels: Literal["stop", "interpolate", "keep"] = "stop"
     """What happens to a flat, clipped or NaN channel: stop the subject, interpolate from its neighbours, or keep."""
 
@@ -38,6 +40,8 @@ class Twin(Block):
     """Seed of everything that is drawn for the stand-in."""
     trial_s: Seconds | None = None
     """Length of a trial in seconds; null gives the lengths of the real files."""
+    night_h: Annotated[float, Field(ge=0.1)] | None = None
+    """Hours of a synthetic night, in place of a trial's length; null gives eight, and half an hour for `dreams`."""
     labels: Literal["structured", "random"] = "structured"
     """structured: the signal depends on the trial's label; random: it does not, for the leakage probe."""
 
@@ -55,6 +59,8 @@ class Dataset(Block):
     """Subjects to leave out, for example one whose file is damaged."""
     sessions: Annotated[int, Field(ge=1)] | tuple[str, ...] | Literal["all"] = "all"
     """Which sessions of each subject: all, the first so many, or a list of names."""
+    channels: tuple[str, ...] | Literal["all"] | None = None
+    """Which channels: a list, all that the files hold, or null for those that the dataset is usually used with."""
     download: bool = False
     """Fetch missing files of an openly licensed dataset into `root`, each checked against its SHA-256."""
     mirror: str | None = None

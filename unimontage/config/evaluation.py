@@ -30,3 +30,5 @@ class Report(Block):
     """How embeddings are brought to two dimensions."""
     embedding_windows: Count = 200
     """Windows per dataset in the embedding figure."""
+    alignment_grid: tuple[str, ...] = ()
+    """Arms whose scores are drawn by the size of their channel alignment; their recipes differ in nothing else."""

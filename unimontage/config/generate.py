@@ -21,8 +21,17 @@ from unimontage.config.root import Config
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m unimontage.config.generate --fix"
 WIDTH = 110
-NAMES = {"Dataset": "deap", "Recipe": "ucs", "Universal": "full", "Braindecode": "eegnet", "Classical": "de_svm"}
-SHOWN = {"root": "data/deap", ("within_subject", "arms"): ["full", "eegnet", "de_svm"]}
+NAMES = {
+    **{"Dataset": "deap", "UnivariateRecipe": "ucs", "AlignedRecipe": "sleep"},
+    **{"Universal": "full", "Aligned": "staged", "Braindecode": "eegnet", "Classical": "de_svm"},
+    **{"Contrast": "augmentation", "TemporalShuffling": "shuffling", "BandMasking": "bands"},
+    **{"RelativePositioning": "position", "PredictiveCoding": "prediction"},
+}
+SHOWN = {
+    "root": "data/deap",
+    ("arms", "staged", "recipe"): "sleep",
+    ("within_subject", "arms"): ["full", "eegnet", "de_svm"],
+}
 """Values shown in place of a default that would make the example illegal."""
 
 
@@ -126,12 +135,16 @@ def _lines(block: type[Block], path: tuple[str, ...], seen: set[type[Block]]) ->
             yield from _lines(plain, here, seen)
         elif kinds(annotation):
             yield f"{indent}{name}:"
-            yield from _lines(next(iter(kinds(annotation).values())), here, seen)
+            shown, *others = kinds(annotation).values()
+            yield from _lines(shown, here, seen)
+            for other in others:
+                yield f"{indent}  # or"
+                yield from (f"{indent}  # {line.removeprefix(indent + '  ')}" for line in _lines(other, here, seen))
         elif get_origin(plain) is dict:
             yield f"{indent}{name}:"
             for entry in _entries(get_args(plain)[1]):
                 yield f"{indent}  {NAMES[entry.__name__]}:  # example"
-                yield from _lines(entry, (*here, "<name>"), seen)
+                yield from _lines(entry, (*here, NAMES[entry.__name__]), seen)
         elif here == ("within_subject", "targets"):
             yield f"{indent}{name}:  # example"
             yield from _item(get_args(plain)[0], here, seen)

@@ -118,8 +118,6 @@ def fits(annotation: Any, value: Any) -> bool:
 
 def as_yaml(value: Any) -> str:
     """A value as one line of YAML."""
-    if isinstance(value, Block):
-        value = value.model_dump(mode="json", exclude_unset=True)
     text = yaml.safe_dump(_listed(value), default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
 
@@ -203,7 +201,9 @@ def _adapter(annotation: Any) -> TypeAdapter:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists, so that YAML has no tags."""
+    """Tuples as lists and blocks as what was set in them, so that YAML has no tags."""
+    if isinstance(value, Block):
+        value = value.model_dump(mode="json", exclude_unset=True)
     if isinstance(value, tuple | list):
         return [_listed(each) for each in value]
     return {key: _listed(each) for key, each in value.items()} if isinstance(value, Mapping) else value

@@ -95,11 +95,13 @@ def _locate(location: Path, data: Any) -> tuple[Path, Any, Any]:
     path: Path = ()
     annotation, value = Config, data
     for part in location:
+        if part == "[key]":
+            break  # the name itself is at fault
         if kinds(annotation):
             if part in kinds(annotation):
                 annotation = kinds(annotation)[part]
                 continue  # the kind of a block is no part of its path
-        elif len(members(annotation)) > 1 or part == "[key]":
+        elif len(members(annotation)) > 1:
             break  # what follows names alternatives: the option as a whole is at fault
         annotation, path = inside(annotation, part, value), (*path, part)
         value = _under(value, part)

@@ -19,5 +19,7 @@ class Splits(Block):
     holdout_groups: Annotated[int, Field(ge=2)] = 5
     """Under strict protocols an encoder never sees its target subject: subjects fall into so many groups, and one
     encoder is pre-trained without each."""
+    label_draws: Annotated[int, Field(ge=1)] = 1
+    """Times that a label budget below 100 % is drawn anew; each draw is a fold."""
     threshold_inclusive: bool = False
     """Whether a rating on the threshold counts as high."""

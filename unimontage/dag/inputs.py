@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from unimontage.dag.paths import Paths
-from unimontage.dag.plan import WHOLE, Job, Plan
+from unimontage.dag.plan import Job, Plan
 
 
 class Wildcards(Protocol):
@@ -91,19 +91,25 @@ class Inputs:
         return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in targets]
 
     def pretraining_histories(self, wildcards: Wildcards) -> list[str]:
-        """Loss curves of a pre-training on the whole corpus, one a seed."""
-        whole = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": WHOLE}
-        return [self._paths.pretraining_history.format(**whole, seed=seed) for seed in self._plan.config.seeds]
+        """Loss curves of a pre-training, one a seed."""
+        which = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": wildcards.holdout}
+        return [self._paths.pretraining_history.format(**which, seed=seed) for seed in self._plan.config.seeds]
 
     def first_weights(self, wildcards: Wildcards) -> str:
-        """Encoder weights of a pre-training on the whole corpus, of the first seed."""
-        whole = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": WHOLE}
-        return self._paths.weights.format(**whole, seed=self._plan.config.seeds[0])
+        """Encoder weights of a pre-training, of the first seed."""
+        which = {"recipe": wildcards.recipe, "corpus": wildcards.corpus, "holdout": wildcards.holdout}
+        return self._paths.weights.format(**which, seed=self._plan.config.seeds[0])
 
-    def whole_corpus_windows(self, wildcards: Wildcards) -> list[str]:
-        """Windows of everyone in a corpus."""
-        pairs = self._plan.corpus_subjects(wildcards.corpus, WHOLE)
-        return [self._windows(dataset, subject) for dataset, subject in pairs]
+    def pooled(self, wildcards: Wildcards) -> list[str]:
+        """Pooled scores of a comparison's targets that have nights."""
+        pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
+        targets = self._plan.nightly(wildcards.comparison)
+        return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in targets]
+
+    def first_windows(self, wildcards: Wildcards) -> list[str]:
+        """Windows of one subject of each dataset whose nights a comparison targets."""
+        datasets = dict.fromkeys(dataset for dataset, _, _ in self._plan.nightly(wildcards.comparison))
+        return [self._windows(dataset, self._plan.subjects(dataset)[0]) for dataset in datasets]
 
     def _start(self, wildcards: Wildcards, arm: str) -> Mapping[str, str] | None:
         return self._plan.pretrained(Job(wildcards.dataset, wildcards.task, wildcards.protocol, arm, wildcards.subject))
@@ -113,7 +119,7 @@ class Inputs:
         return [
             pattern.format(**known, arm=arm, subject=subject)
             for arm in arms or self._plan.arms(*target_of(wildcards))
-            for subject in self._plan.subjects(wildcards.dataset)
+            for subject in self._plan.units(wildcards.protocol, wildcards.dataset)
         ]
 
     def _windows(self, dataset: str, subject: str) -> str:

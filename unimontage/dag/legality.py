@@ -4,25 +4,24 @@ Options that are wrong by themselves never get here: the models refuse them. A r
 problem after the other; what several rules would say about a name that does not exist is said once, by `_names`.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from unimontage.config.arms import Universal
-from unimontage.config.comparisons import Comparison, Target
+from unimontage.config.comparisons import Comparison
 from unimontage.config.problems import nearest, nested, together
-from unimontage.config.recipes import Recipe
+from unimontage.config.protocols import BY_SUBJECT, PRINTED
+from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
-from unimontage.dag.legality_of_data import counted, filters, people, rate_hz, sources, trials
-from unimontage.dag.plan import COMPARISONS, choose
+from unimontage.dag.legality_of_alignment import alignments
+from unimontage.dag.legality_of_data import channels, counted, filters, nights, people, sittings, sources, trials
+from unimontage.dag.legality_of_targets import comparisons, protocols, two_classes, windows_of_networks
+from unimontage.dag.plan import Plan, divisions, has_recipe
 from unimontage.datasets import facts, keys
-from unimontage.datasets.facts import DatasetFacts
 from unimontage.errors import UserError
 
 REFERENCE_SAMPLES, MOST_TOKENS = 200, 256  # of the fixed_patch tokenizer
-SHORTEST_WINDOW = {"EEGNet": 32, "EEGConformer": 99}  # samples, from the sizes of the networks' filters and pools
-LOSO_SUBJECTS = 3
-
+RECIPE_KINDS = {"universal": "univariate", "aligned": "aligned"}
 Problems = Iterator[UserError]
 
 
@@ -56,10 +55,17 @@ def _names(config: Config) -> Problems:
                 what = f"the corpus of recipe {name} names {dataset}, which is no dataset of the run"
                 yield _unknown(what, dataset, config.datasets, ("recipes", name, "corpus"))
     for name, arm in config.arms.items():
-        if isinstance(arm, Universal) and arm.recipe not in config.recipes:
+        if has_recipe(arm) and arm.recipe not in config.recipes:
             what = f"arm {name} names the recipe {arm.recipe}, which does not exist"
             yield _unknown(what, arm.recipe, config.recipes, ("arms", name, "recipe"))
-    for name, comparison in _comparisons(config):
+        elif has_recipe(arm) and config.recipes[arm.recipe].kind != RECIPE_KINDS[arm.kind]:
+            yield UserError(
+                f"arm {name} is {arm.kind}, and its recipe {arm.recipe} is of kind {config.recipes[arm.recipe].kind}",
+                expected=f"a recipe of kind {RECIPE_KINDS[arm.kind]}",
+                mend="name another recipe, or write arms: {"
+                f"{name}: {{kind: {'aligned' if arm.kind == 'universal' else 'universal'}, ...}}}}",
+            )
+    for name, comparison in comparisons(config):
         yield from _names_of_comparison(config, name, comparison)
 
 
@@ -103,12 +109,12 @@ def _unknown(what: str, wrong: str, known: object, path: tuple[str, ...]) -> Use
 def _something_to_do(config: Config) -> Problems:
     """A run compares something, or at least pre-trains something."""
     free = [name for name, recipe in config.recipes.items() if recipe.corpus not in ("others", "target")]
-    if not free and not any(comparison.targets for _, comparison in _comparisons(config)):
+    if not free and not any(comparison.targets for _, comparison in comparisons(config)):
         yield UserError(
             "the run has nothing to do: no comparison has targets and no recipe has a corpus of its own",
             mend="write within_subject: {targets: [...], arms: [...]}, or a recipe with corpus: all",
         )
-    for name, comparison in _comparisons(config):
+    for name, comparison in comparisons(config):
         if bool(comparison.targets) != bool(comparison.arms):
             have, lack = ("targets", "arms") if comparison.targets else ("arms", "targets")
             yield UserError(
@@ -122,13 +128,16 @@ def _nothing_twice(config: Config) -> Problems:
     for key, dataset in config.datasets.items():
         lists += [(("datasets", key, name), getattr(dataset, name)) for name in ("subjects", "sessions", "exclude")]
     lists += [(("recipes", name, "corpus"), recipe.corpus) for name, recipe in config.recipes.items()]
-    for name, comparison in _comparisons(config):
+    for name, comparison in comparisons(config):
         lists.append(((name, "arms"), comparison.arms))
         lists += [(("tasks",), target.tasks) for target in comparison.targets]
         lists += [(("protocols",), target.protocols) for target in comparison.targets]
-        triples = [(t.dataset, task, p) for t in comparison.targets for task in t.tasks for p in t.protocols]
+        lists += [(("budgets",), target.budgets) for target in comparison.targets]
+        triples = [(t.dataset, task, p) for t in comparison.targets for task in t.tasks for p in divisions(t)]
         for dataset, task, protocol in _repeated(triples):
-            if not any(_repeated(target.tasks) or _repeated(target.protocols) for target in comparison.targets):
+            if not any(
+                _repeated(t.tasks) or _repeated(t.protocols) or _repeated(t.budgets) for t in comparison.targets
+            ):
                 what = f"{name} targets {dataset} {task} under {protocol} twice"
                 yield UserError(what, mend="put the dataset's tasks and protocols into one target")
     for path, values in lists:
@@ -145,15 +154,9 @@ def _repeated(values: object) -> list:
 def _recipes(config: Config) -> Problems:
     """A recipe by itself: sizes that fit each other."""
     for name, recipe in config.recipes.items():
-        here, encoder, schedule = ("recipes", name), recipe.encoder, recipe.schedule
-        if encoder.tokenizer != "cnn" and encoder.d % encoder.heads:
-            yield _heads(f"encoder of recipe {name}", encoder.d, encoder.heads, (*here, "encoder", "heads"))
-        if recipe.augmentation.scale_low > recipe.augmentation.scale_high:
-            yield UserError(
-                f"recipe {name}: scale_low {recipe.augmentation.scale_low:g} is above scale_high "
-                f"{recipe.augmentation.scale_high:g}",
-                mend=f"write {nested((*here, 'augmentation', 'scale_low'), recipe.augmentation.scale_high)} or less",
-            )
+        here, schedule = ("recipes", name), recipe.schedule
+        if isinstance(recipe, UnivariateRecipe):
+            yield from _univariate(config, name, recipe)
         if schedule.lr_min > schedule.lr:
             what = f"recipe {name}: lr_min {schedule.lr_min:g} is above lr {schedule.lr:g}"
             yield UserError(
@@ -162,17 +165,24 @@ def _recipes(config: Config) -> Problems:
         if schedule.warmup_epochs >= schedule.epochs:
             what = f"recipe {name} warms up for {schedule.warmup_epochs} of {schedule.epochs} epochs"
             yield _warmup(what, (*here, "schedule"), schedule.epochs)
-        yield from _tokens(config, name, recipe)
     if config.finetuning.warmup_epochs >= config.finetuning.epochs:
         what = f"fine-tuning warms up for {config.finetuning.warmup_epochs} of {config.finetuning.epochs} epochs"
         yield _warmup(what, ("finetuning",), config.finetuning.epochs)
 
 
-def _tokens(config: Config, name: str, recipe: Recipe) -> Problems:
-    """A window must be long enough for the tokenizer at every rate of the run."""
-    encoder = recipe.encoder
-    for key, dataset in config.datasets.items():
-        samples = round(config.windows.length_s * rate_hz(key, dataset))
+def _univariate(config: Config, name: str, recipe: UnivariateRecipe) -> Problems:
+    """Sizes of the encoder of single channels; a window must be long enough for its tokenizer at every rate."""
+    encoder, here = recipe.encoder, ("recipes", name)
+    if encoder.tokenizer != "cnn" and encoder.d % encoder.heads:
+        yield _heads(f"encoder of recipe {name}", encoder.d, encoder.heads, (*here, "encoder", "heads"))
+    if recipe.augmentation.scale_low > recipe.augmentation.scale_high:
+        yield UserError(
+            f"recipe {name}: scale_low {recipe.augmentation.scale_low:g} is above scale_high "
+            f"{recipe.augmentation.scale_high:g}",
+            mend=f"write {nested((*here, 'augmentation', 'scale_low'), recipe.augmentation.scale_high)} or less",
+        )
+    for key in config.datasets:
+        samples = round(config.windows.length_s * Plan(config).rate(key))
         where = f"recipe {name}: a window of dataset {key} has {samples} samples"
         if encoder.tokenizer == "art" and samples < encoder.patches:
             mend = f"write {nested(('recipes', name, 'encoder', 'patches'), samples)}, or longer windows"
@@ -193,10 +203,6 @@ def _warmup(what: str, path: tuple[str, ...], epochs: int) -> UserError:
     return UserError(what, expected="fewer", mend=f"write {nested((*path, 'warmup_epochs'), epochs // 10)}")
 
 
-def _comparisons(config: Config) -> list[tuple[str, Comparison]]:
-    return [(name, getattr(config, name)) for name in COMPARISONS]
-
-
 def _heads_of_arms(config: Config) -> Problems:
     """The Transformer after the graph is as wide as the graph, or as the encoder where there is none."""
     for name, arm in config.arms.items():
@@ -207,84 +213,6 @@ def _heads_of_arms(config: Config) -> Problems:
                 yield _heads(f"context of arm {name}", width, arm.context.heads, ("arms", name, "context", "heads"))
 
 
-def _protocols(config: Config) -> Problems:
-    """A protocol belongs to some comparisons, and needs enough subjects or trials."""
-    for name, target in _targets(config):
-        known = facts(target.dataset)
-        for protocol in target.protocols:
-            if (protocol == "strict_loso") != (name == "cross_subject"):
-                fitting = "strict_loso" if name == "cross_subject" else "strict_trial"
-                yield UserError(
-                    f"{name} of {target.dataset} cannot use protocol {protocol}",
-                    expected="strict_loso in cross_subject, the others in within_subject and transfer",
-                    mend=f"write protocols: [{fitting}], or move the target to "
-                    + ("within_subject" if name == "cross_subject" else "cross_subject"),
-                )
-            elif protocol == "seed_9_6" and target.dataset != "seed":
-                what = f"protocol seed_9_6 is the division of SEED's fifteen clips; {target.dataset} has another"
-                yield UserError(what, mend="write protocols: [strict_trial]")
-            elif protocol == "strict_trial":
-                yield from _trials_suffice(config, target, known)
-            elif protocol == "strict_loso" and len(_subjects(config, target.dataset)) < LOSO_SUBJECTS:
-                yield UserError(
-                    f"strict_loso has {counted(len(_subjects(config, target.dataset)), 'subject')} of {target.dataset}",
-                    expected="at least three: one to test, one to validate, one to train on",
-                    mend=f"write {nested(('datasets', target.dataset, 'subjects'), LOSO_SUBJECTS)} or more",
-                )
-
-
-def _trials_suffice(config: Config, target: Target, known: DatasetFacts) -> Problems:
-    """Whole trials can be divided only where each class has two, and the commonest one for each fold."""
-    folds = config.splits.folds or known.strict_folds
-    for task in target.tasks:
-        classes = len(known.tasks[task].classes)
-        most = known.trials - 2 * (classes - 1)  # of the commonest class, if each of the others has its two
-        if known.trials < 2 * classes:
-            yield UserError(
-                f"strict_trial cannot divide {target.dataset} {task}: {known.trials} trials for {classes} classes",
-                expected="at least two trials a class in each session",
-                mend="move the target to cross_subject with protocols: [strict_loso]",
-            )
-        elif folds > most:
-            yield UserError(
-                f"strict_trial has {folds} folds for the {known.trials} trials of a session of {target.dataset}",
-                expected=f"at most {most} folds",
-                mend=f"write {nested(('splits', 'folds'), min(most, known.strict_folds))}",
-            )
-
-
-def _two_classes(config: Config) -> Problems:
-    """Common spatial patterns are a contrast of two classes."""
-    for name, comparison in _comparisons(config):
-        for target in comparison.targets:
-            for task in target.tasks:
-                classes = len(facts(target.dataset).tasks[task].classes)
-                for arm in comparison.arms:
-                    if classes != 2 and getattr(config.arms[arm], "pipeline", None) == "csp_lda":
-                        yield UserError(
-                            f"arm {arm} of {name} is csp_lda, and {target.dataset} {task} has {classes} classes",
-                            expected="two classes",
-                            mend=f"write {nested(('arms', arm, 'pipeline'), 'tangent_space')}, or choose another task",
-                        )
-
-
-def _windows_of_networks(config: Config) -> Problems:
-    """Some published networks shrink a short window to nothing."""
-    for name, comparison in _comparisons(config):
-        for arm in comparison.arms:
-            model = getattr(config.arms[arm], "model", None)
-            for key in {target.dataset for target in comparison.targets} if model in SHORTEST_WINDOW else ():
-                rate = rate_hz(key, config.datasets[key])
-                shortest = SHORTEST_WINDOW[model]
-                if config.windows.length_s * rate < shortest:
-                    yield UserError(
-                        f"{model} (arm {arm} of {name}) needs {shortest} samples, and a window of {key} has "
-                        f"{config.windows.length_s * rate:g}",
-                        mend=f"write {nested(('windows', 'length_s'), math.ceil(shortest / rate * 4) / 4)} or more, or "
-                        "leave the arm out",
-                    )
-
-
 def _corpora(config: Config) -> Problems:
     """A corpus must hold something, and for a transfer nothing of the target."""
     for use in _uses(config):
@@ -293,7 +221,7 @@ def _corpora(config: Config) -> Problems:
                 f"recipe {use.recipe} pre-trains on the others, and {use.target} is the only dataset of the run",
                 mend=f"add a dataset, or write {nested(('recipes', use.recipe, 'corpus'), 'target')}",
             )
-        elif config.recipes[use.recipe].vocabulary == "intersection" and not _common(use.corpus):
+        elif _by_intersection(config.recipes[use.recipe]) and not _common(config, use.corpus):
             yield UserError(
                 f"recipe {use.recipe}: no electrode is common to {', '.join(use.corpus)}",
                 mend=f"write {nested(('recipes', use.recipe, 'vocabulary'), 'ucs')}, or another corpus",
@@ -307,19 +235,23 @@ def _corpora(config: Config) -> Problems:
             )
 
 
-def _common(corpus: tuple[str, ...]) -> set[str]:
-    return set.intersection(*(set(facts(dataset).channels) for dataset in corpus))
+def _by_intersection(recipe: Recipe) -> bool:
+    return isinstance(recipe, UnivariateRecipe) and recipe.vocabulary == "intersection"
+
+
+def _common(config: Config, corpus: tuple[str, ...]) -> set[str]:
+    return set.intersection(*(set(Plan(config).channels(dataset)) for dataset in corpus))
 
 
 def _holdouts(config: Config) -> Problems:
     """Under a strict protocol the target's group is kept out of pre-training: there must be such groups."""
     groups, seen = config.splits.holdout_groups, set()
     for use in _uses(config):
-        strict = [protocol for protocol in use.protocols if protocol != "paper"]
+        strict = [protocol for protocol in use.protocols if protocol not in (*PRINTED, *BY_SUBJECT)]
         if not (strict and use.pretrained and use.target in use.corpus) or use.target in seen:
             continue
         seen.add(use.target)
-        found = len(_subjects(config, use.target))
+        found = len(Plan(config).subjects(use.target))
         if found < groups:
             smaller = f"write {nested(('splits', 'holdout_groups'), found)}, or use" if found > 1 else "use"
             yield UserError(
@@ -345,36 +277,13 @@ class _Use:
 def _uses(config: Config) -> Iterator[_Use]:
     for name, recipe in config.recipes.items():
         if recipe.corpus not in ("others", "target"):
-            yield _Use(name, _corpus(config, recipe, None))
-    for name, comparison in _comparisons(config):
-        for arm in comparison.arms:
-            chosen = config.arms[arm]
-            for target in comparison.targets if isinstance(chosen, Universal) else ():
-                corpus = _corpus(config, config.recipes[chosen.recipe], target.dataset)
-                pretrained = chosen.init == "pretrained"
-                yield _Use(chosen.recipe, corpus, name, arm, target.dataset, target.protocols, pretrained)
-
-
-def _corpus(config: Config, recipe: Recipe, target: str | None) -> tuple[str, ...]:
-    match recipe.corpus:
-        case "all":
-            return tuple(config.datasets)
-        case "others":
-            return tuple(dataset for dataset in config.datasets if dataset != target)
-        case "target":
-            return (target,)
-    return recipe.corpus
-
-
-def _subjects(config: Config, dataset: str) -> tuple[str, ...]:
-    options = config.datasets[dataset]
-    return choose(facts(dataset).subjects, options.subjects, options.exclude)
-
-
-def _targets(config: Config) -> Iterator[tuple[str, Target]]:
-    for name, comparison in _comparisons(config):
-        for target in comparison.targets:
-            yield name, target
+            yield _Use(name, Plan(config).corpus(recipe, None))
+    for name, arm, target in Plan(config).meetings():
+        chosen = config.arms[arm]
+        if has_recipe(chosen):
+            corpus = Plan(config).corpus(config.recipes[chosen.recipe], target.dataset)
+            pretrained = chosen.init == "pretrained"
+            yield _Use(chosen.recipe, corpus, name, arm, target.dataset, target.protocols, pretrained)
 
 
 RULES: tuple[Callable[[Config], Iterator[UserError]], ...] = (
@@ -382,13 +291,17 @@ RULES: tuple[Callable[[Config], Iterator[UserError]], ...] = (
     _nothing_twice,
     sources,
     people,
+    sittings,
+    channels,
     filters,
+    nights,
     trials,
     _recipes,
     _heads_of_arms,
-    _protocols,
-    _two_classes,
-    _windows_of_networks,
+    protocols,
+    two_classes,
+    windows_of_networks,
     _corpora,
     _holdouts,
+    alignments,
 )

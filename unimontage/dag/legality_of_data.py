@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from unimontage.config.data import Dataset
 from unimontage.config.problems import nearest, nested
 from unimontage.config.root import Config
-from unimontage.dag.plan import choose
+from unimontage.dag.plan import Plan, choose
 from unimontage.datasets import facts
 from unimontage.datasets.facts import Access, DatasetFacts
 from unimontage.errors import UserError
@@ -77,6 +77,19 @@ def people(config: Config) -> Iterator[UserError]:
                 yield UserError(what, mend=f"write {nested(('datasets', key, name), 'all')} and exclude fewer")
 
 
+def sittings(config: Config) -> Iterator[UserError]:
+    """Every subject of the run has at least one of the sessions asked for."""
+    for key, dataset in config.datasets.items():
+        known = facts(key)
+        sessions = choose(known.sessions, dataset.sessions)
+        for subject in choose(known.subjects, dataset.subjects, dataset.exclude):
+            if all((subject, session) in known.absent for session in sessions):
+                yield UserError(
+                    f"{key} has no session {' or '.join(sessions)} of subject {subject}",
+                    mend=f"write {nested(('datasets', key, 'exclude'), [subject])}, or sessions: all",
+                )
+
+
 def _listed(choice: object) -> tuple[str, ...]:
     return choice if isinstance(choice, tuple) else ()
 
@@ -110,11 +123,11 @@ def trials(config: Config) -> Iterator[UserError]:
     for key, dataset in config.datasets.items():
         options, here = dataset.preprocessing, ("datasets", key, "preprocessing")
         for name in ("length_s", "step_s"):
-            samples = getattr(config.windows, name) * rate_hz(key, dataset)
+            samples = getattr(config.windows, name) * Plan(config).rate(key)
             if round(samples) < 1 or abs(samples - round(samples)) > 1e-6:
-                better = float(f"{max(1, round(samples)) / rate_hz(key, dataset):.6g}")
+                better = float(f"{max(1, round(samples)) / Plan(config).rate(key):.6g}")
                 yield UserError(
-                    f"windows.{name} makes {samples:g} samples at the {rate_hz(key, dataset):g} Hz of dataset {key}",
+                    f"windows.{name} makes {samples:g} samples at the {Plan(config).rate(key):g} Hz of dataset {key}",
                     expected="a whole number of samples",
                     mend=f"write {nested(('windows', name), better)}, or resample_hz",
                 )
@@ -140,12 +153,33 @@ def trials(config: Config) -> Iterator[UserError]:
             )
 
 
+def channels(config: Config) -> Iterator[UserError]:
+    """Channels that are asked for by name must be in the files."""
+    for key, dataset in config.datasets.items():
+        known = facts(key).known_channels
+        for wrong in [name for name in _listed(dataset.channels) if name not in known]:
+            near = nearest(wrong, known) or known[0]
+            yield UserError(
+                f"{key} has no channel {wrong}",
+                expected=f"names such as {', '.join(known[:3])} (there are {len(known)})",
+                mend=f"did you mean {near}? write {nested(('datasets', key, 'channels'), [near])}",
+            )
+
+
+def nights(config: Config) -> Iterator[UserError]:
+    """Options of long recordings belong to datasets that have them, and those of trials to the others."""
+    for key, dataset in config.datasets.items():
+        continuous = facts(key).continuous
+        of_nights = {("preprocessing", "crop_wake_min"): dataset.preprocessing.crop_wake_min}
+        of_nights |= {("twin", "night_h"): dataset.twin.night_h}
+        for path, value in ({("twin", "trial_s"): dataset.twin.trial_s} if continuous else of_nights).items():
+            if value is not None:
+                what = "has nights, not trials of a length of their own" if continuous else "has no nights"
+                other = f"write {nested(('datasets', key, 'twin', 'night_h'), 1.0)}" if continuous else "delete it"
+                yield UserError(f"{'.'.join(path)} is set for {key}, which {what}", mend=other)
+
+
 def _shortest_trial_s(known: DatasetFacts, dataset: Dataset) -> float:
     if dataset.synthetic and dataset.twin.trial_s is not None:
         return dataset.twin.trial_s
     return min(known.trial_s) if isinstance(known.trial_s, tuple) else known.trial_s
-
-
-def rate_hz(key: str, dataset: Dataset) -> float:
-    """Sampling rate of a dataset's windows."""
-    return dataset.preprocessing.resample_hz or facts(key).sfreq_hz

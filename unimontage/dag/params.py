@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from unimontage.config.arms import Braindecode, Classical, Universal
+from unimontage.config.arms import Aligned, Arm, Braindecode, Classical, Universal
 from unimontage.config.base import Block
+from unimontage.config.protocols import BY_SUBJECT, Division
+from unimontage.config.recipes import AlignedRecipe, UnivariateRecipe
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Wildcards, target_of
-from unimontage.dag.plan import Plan
+from unimontage.dag.plan import Plan, has_recipe
 
 CHOICES = {
     Universal: ("training.devices", "training.networks", "training.universal"),
+    Aligned: ("training.devices", "training.networks", "training.staging"),
     Braindecode: ("training.devices", "training.networks", "training.supervised"),
     Classical: ("training.pipelines",),
 }
+
+PRETRAININGS = {UnivariateRecipe: "training.univariate", AlignedRecipe: "training.epochs"}
 
 
 class Params:
@@ -20,7 +25,9 @@ class Params:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._starts: dict[tuple[str, str], dict[str, Any]] = {}  # asked for by every job of a large DAG
+        self._starts: dict[
+            tuple[str, tuple[str, ...], str | None], dict[str, Any]
+        ] = {}  # asked for by every job of a large DAG
 
     def dataset(self, wildcards: Wildcards) -> dict[str, Any]:
         """The dataset's block."""
@@ -35,8 +42,17 @@ class Params:
         return list(self._plan.subjects(wildcards.dataset))
 
     def sessions(self, wildcards: Wildcards) -> list[str]:
-        """Sessions of the dataset."""
-        return list(self._plan.sessions(wildcards.dataset))
+        """Sessions of the subject, or of the dataset where no subject is named."""
+        return list(self._plan.sessions(wildcards.dataset, getattr(wildcards, "subject", None)))
+
+    def channels(self, wildcards: Wildcards) -> list[str]:
+        """Channels of the dataset's windows."""
+        return list(self._plan.channels(wildcards.dataset))
+
+    def roles(self, wildcards: Wildcards) -> dict[str, str]:
+        """Role of each subject where the protocol divides by subject; nothing under other protocols."""
+        by_subject = Division.parse(wildcards.protocol).protocol in BY_SUBJECT
+        return self._plan.roles(wildcards.dataset) if by_subject else {}
 
     def dataset_code(self, *modules: str) -> Any:
         """Params function: fingerprint of some modules and the dataset's own."""
@@ -46,38 +62,54 @@ class Params:
         """The recipe."""
         return plain(self._plan.config.recipes[wildcards.recipe])
 
-    def vocabulary(self, wildcards: Wildcards) -> list[str]:
-        """Electrodes of a pre-training."""
-        recipe = self._plan.config.recipes[wildcards.recipe]
-        return self._plan.vocabulary(recipe, tuple(wildcards.corpus.split("+"))).to_list()
-
-    def rates(self, wildcards: Wildcards) -> list[float]:
-        """Sampling rates of a pre-training in Hz."""
-        return list(self._plan.rates(tuple(wildcards.corpus.split("+"))))
+    def pretraining_start(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Architecture, and electrodes and rates or montages, of a pre-training."""
+        return self._start(wildcards.recipe, tuple(wildcards.corpus.split("+")), None)
 
     def pretrain_code(self, wildcards: Wildcards) -> str:
-        """Fingerprint of pre-training with the recipe's own objective."""
-        kind = self._plan.config.recipes[wildcards.recipe].objective.kind
-        return fingerprint("stages.pretrain", f"objectives.{kind}")
+        """Fingerprint of pre-training with the recipe's own objectives."""
+        recipe = self._plan.config.recipes[wildcards.recipe]
+        if isinstance(recipe, UnivariateRecipe):
+            parts = [f"objectives.{recipe.objective.kind}"]
+        else:
+            objectives = {f"objectives.{objective.kind}" for objective in recipe.objectives.values()}
+            parts = [f"models.{recipe.encoder.kind}", *sorted(objectives)]
+        return fingerprint("stages.pretrain", PRETRAININGS[type(recipe)], *parts)
 
     def arm(self, wildcards: Wildcards) -> dict[str, Any]:
         """The arm."""
         return plain(self._plan.config.arms[wildcards.arm])
 
     def start(self, wildcards: Wildcards) -> dict[str, Any] | None:
-        """Architecture, electrodes and rates of an arm's encoder; None for an arm without one."""
-        arm = self._plan.config.arms[wildcards.arm]
-        if not isinstance(arm, Universal):
-            return None
-        return self._start(arm.recipe, wildcards.dataset)
+        """Architecture, and electrodes and rates or montages, of an arm's encoder; None for an arm without one."""
+        return self._start_of(self._plan.config.arms[wildcards.arm], wildcards.dataset)
 
-    def _start(self, name: str, target: str) -> dict[str, Any]:
-        if (name, target) not in self._starts:
+    def _start_of(self, arm: Arm, target: str) -> dict[str, Any] | None:
+        if not has_recipe(arm):
+            return None
+        corpus = self._plan.corpus(self._plan.config.recipes[arm.recipe], target)
+        return self._start(arm.recipe, corpus, target)
+
+    def _start(self, name: str, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
+        if (name, corpus, target) not in self._starts:
             recipe = self._plan.config.recipes[name]
-            corpus = self._plan.corpus(recipe, target)
-            vocabulary, rates = self._plan.vocabulary(recipe, corpus).to_list(), list(self._plan.rates(corpus))
-            self._starts[name, target] = {"encoder": plain(recipe.encoder), "vocabulary": vocabulary, "rates": rates}
-        return self._starts[name, target]
+            kind = self._univariate if isinstance(recipe, UnivariateRecipe) else self._aligned
+            self._starts[name, corpus, target] = kind(recipe, corpus, target)
+        return self._starts[name, corpus, target]
+
+    def _univariate(self, recipe: UnivariateRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
+        vocabulary, rates = self._plan.vocabulary(recipe, corpus).to_list(), list(self._plan.rates(corpus))
+        return {"encoder": plain(recipe.encoder), "vocabulary": vocabulary, "rates": rates}
+
+    def _aligned(self, recipe: AlignedRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
+        return {
+            "alignment": plain(recipe.alignment),
+            "encoder": plain(recipe.encoder),
+            "montages": {dataset: list(self._plan.channels(dataset)) for dataset in corpus},
+            "target": {target: list(self._plan.channels(target))} if target else {},
+            "sfreq_hz": self._plan.rate(corpus[0]),
+            "samples": round(self._plan.config.windows.length_s * self._plan.rate(corpus[0])),
+        }
 
     def arms(self, wildcards: Wildcards) -> list[str]:
         """Arms that meet on a target, in the order of their files."""
@@ -86,6 +118,38 @@ class Params:
     def attentive(self, wildcards: Wildcards) -> list[str]:
         """Arms with graph attention that meet on a target."""
         return list(self._plan.attentive(*target_of(wildcards)))
+
+    def sizes(self, wildcards: Wildcards) -> dict[str, tuple[int, int]]:
+        """Sizes of the alignments that the report compares."""
+        return self._plan.sizes(wildcards.comparison)
+
+    def target_datasets(self, wildcards: Wildcards) -> list[str]:
+        """Datasets whose nights a comparison targets."""
+        return list(self.first_tasks(wildcards))
+
+    def first_tasks(self, wildcards: Wildcards) -> dict[str, str]:
+        """A task of each dataset whose nights a comparison targets."""
+        tasks: dict[str, str] = {}
+        for dataset, task, _ in self._plan.nightly(wildcards.comparison):
+            tasks.setdefault(dataset, task)
+        return tasks
+
+    def networks(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Networks that meet in a comparison."""
+        return {arm: plain(self._plan.config.arms[arm]) for arm in self._plan.networks(wildcards.comparison)}
+
+    def starts_of_networks(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """What each network is built from, for each dataset."""
+        arms = {arm: self._plan.config.arms[arm] for arm in self._plan.networks(wildcards.comparison)}
+        return {
+            dataset: {name: self._start_of(arm, dataset) for name, arm in arms.items()}
+            for dataset in self.target_datasets(wildcards)
+        }
+
+    def efficiency_code(self, wildcards: Wildcards) -> str:
+        """Fingerprint of measuring the networks of a comparison."""
+        arms = [self._plan.config.arms[arm] for arm in self._plan.networks(wildcards.comparison)]
+        return fingerprint("stages.efficiency", *sorted({part for arm in arms for part in self._parts(arm)}))
 
     def title(self, wildcards: Wildcards) -> str:
         """Head of a comparison's table."""
@@ -103,7 +167,12 @@ class Params:
 
     def finetune_code(self, wildcards: Wildcards) -> str:
         """Fingerprint of training with the arm's own kind of model."""
-        return fingerprint("stages.finetune", *CHOICES[type(self._plan.config.arms[wildcards.arm])])
+        return fingerprint("stages.finetune", *self._parts(self._plan.config.arms[wildcards.arm]))
+
+    def _parts(self, arm: Arm) -> tuple[str, ...]:
+        """Modules that an arm's model is made of and that no other module imports at its top."""
+        encoder = (f"models.{self._plan.config.recipes[arm.recipe].encoder.kind}",) if isinstance(arm, Aligned) else ()
+        return (*CHOICES[type(arm)], *encoder)
 
 
 def plain(block: Block) -> dict[str, Any]:

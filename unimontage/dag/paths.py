@@ -97,17 +97,22 @@ class Paths:
         """Scores of all arms and subjects on one target."""
         return f"{self.root}/scores/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}.parquet"
 
+    @property
+    def pooled(self) -> str:
+        """Scores of all arms over all test windows of a target together."""
+        return f"{self.root}/pooled/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}.parquet"
+
     def table(self, suffix: str, part: str = "results") -> str:
-        """Results of a comparison, differences from its reference arm, or what leakage is worth."""
+        """A part of a comparison's tables: results, differences from the reference arm, what leakage is worth, ..."""
         return f"{self.root}/tables/{{comparison}}/{part}.{suffix}"
 
     target_figures = ("accuracies", "confusion", "learning")
-    recipe_figures = ("pretraining", "embedding")
+    recipe_figures = ("pretraining", "embedding", "alignment", "task_weights")
 
     def figure(self, name: str) -> str:
         """A figure of a target, or of a recipe."""
         if name in self.recipe_figures:
-            return f"{self.root}/figures/{{recipe}}/{{corpus}}/{name}.png"
+            return f"{self.root}/figures/{{recipe}}/{{corpus}}/{{holdout}}/{name}.png"
         return f"{self.root}/figures/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/{name}.png"
 
     def resume(self, folder: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from unimontage.config.arms import Universal
-from unimontage.config.comparisons import Comparison
-from unimontage.config.recipes import Recipe
+from unimontage.config.arms import Aligned, Arm, Braindecode, Universal
+from unimontage.config.comparisons import Comparison, Target
+from unimontage.config.protocols import ACROSS_SUBJECTS, BY_SUBJECT, PRINTED, Division
+from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
 from unimontage.datasets import facts
 from unimontage.datasets.facts import DatasetFacts
@@ -15,11 +16,15 @@ from unimontage.montage.schema import Vocabulary
 
 COMPARISONS = ("within_subject", "cross_subject", "transfer")
 WHOLE = "all"
+TRAINING_SUBJECTS = "training-subjects"
+EVERYONE = "all"
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
+"""Of the subjects, and of those that do not test."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One dataset, task, protocol, arm and subject."""
+    """One dataset, task, protocol, arm and subject; the subject is ``all`` where several test at once."""
 
     dataset: str
     task: str
@@ -43,9 +48,18 @@ class Plan:
         choice = self.config.datasets[dataset]
         return choose(facts(dataset).subjects, choice.subjects, choice.exclude)
 
-    def sessions(self, dataset: str) -> tuple[str, ...]:
-        """Sessions of each subject that the run uses."""
-        return choose(facts(dataset).sessions, self.config.datasets[dataset].sessions)
+    def sessions(self, dataset: str, subject: str | None = None) -> tuple[str, ...]:
+        """Sessions that the run uses: of a subject, who may lack some, or of the dataset."""
+        known = facts(dataset)
+        chosen = choose(known.sessions, self.config.datasets[dataset].sessions)
+        return tuple(session for session in chosen if (subject, session) not in known.absent)
+
+    def channels(self, dataset: str) -> tuple[str, ...]:
+        """Channels of the dataset's windows."""
+        choice, known = self.config.datasets[dataset].channels, facts(dataset)
+        if choice is None:
+            return known.channels
+        return known.known_channels if choice == "all" else choice
 
     def rate(self, dataset: str) -> float:
         """Sampling rate of the dataset's windows in Hz."""
@@ -73,9 +87,9 @@ class Plan:
                 chosen = set(names)
         return tuple(sorted(chosen))
 
-    def vocabulary(self, recipe: Recipe, corpus: tuple[str, ...]) -> Vocabulary:
+    def vocabulary(self, recipe: UnivariateRecipe, corpus: tuple[str, ...]) -> Vocabulary:
         """Electrode names of a corpus: the union (Unified Channel Schema) or the intersection."""
-        montages = [facts(dataset).channels for dataset in corpus]
+        montages = [self.channels(dataset) for dataset in corpus]
         return Vocabulary.union(montages) if recipe.vocabulary == "ucs" else Vocabulary.intersection(montages)
 
     def rates(self, corpus: tuple[str, ...]) -> tuple[float, ...]:
@@ -86,21 +100,28 @@ class Plan:
         """Hold-out group of a subject: by rank in a seeded order, the same for every run of this configuration."""
         return _groups(self.subjects(dataset), self.config.splits.holdout_groups, self.config.splits.seed)[subject]
 
+    def roles(self, dataset: str) -> dict[str, str]:
+        """Which subjects train, validate and test where a dataset is divided by subject."""
+        return _roles(self.subjects(dataset), self.config.splits.seed)
+
     def holdout(self, job: Job) -> str:
         """Which subjects the encoder of a job was pre-trained without.
 
-        Under ``paper`` none. Under a strict protocol the group of the target subject, unless the corpus does not hold
-        the target at all.
+        Under the papers' protocols none. Under a strict protocol the group of the target subject, unless the corpus
+        does not hold the target at all; where the target is divided by subject, all that validate and test, in every
+        dataset alike, so that one encoder serves every target.
         """
-        recipe = self.config.recipes[self.config.arms[job.arm].recipe]
-        if job.protocol == "paper" or job.dataset not in self.corpus(recipe, job.dataset):
+        recipe, protocol = self.config.recipes[self.config.arms[job.arm].recipe], Division.parse(job.protocol).protocol
+        if protocol == "strict_subject":
+            return TRAINING_SUBJECTS
+        if protocol in PRINTED or job.dataset not in self.corpus(recipe, job.dataset):
             return WHOLE
         return f"without-group-{self.group(job.dataset, job.subject)}"
 
     def pretrained(self, job: Job) -> dict[str, str] | None:
         """Wildcards of the pre-training that a job starts from; None when it starts from none."""
         arm = self.config.arms[job.arm]
-        if not isinstance(arm, Universal) or arm.init == "scratch":
+        if not has_recipe(arm) or arm.init == "scratch":
             return None
         corpus = self.corpus(self.config.recipes[arm.recipe], job.dataset)
         return {"recipe": arm.recipe, "corpus": "+".join(corpus), "holdout": self.holdout(job)}
@@ -110,25 +131,40 @@ class Plan:
         pairs = [(dataset, subject) for dataset in corpus.split("+") for subject in self.subjects(dataset)]
         if holdout == WHOLE:
             return pairs
+        if holdout == TRAINING_SUBJECTS:
+            return [(dataset, subject) for dataset, subject in pairs if self.roles(dataset)[subject] == "train"]
         group = int(holdout.rsplit("-", 1)[1])
         return [(dataset, subject) for dataset, subject in pairs if self.group(dataset, subject) != group]
 
-    def pool(self, job_protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
+    def units(self, protocol: str, dataset: str) -> tuple[str, ...]:
+        """Subjects that a target's jobs are made for, one a job; ``all`` where one job tests several."""
+        by_subject = Division.parse(protocol).protocol in BY_SUBJECT
+        return (EVERYONE,) if by_subject else self.subjects(dataset)
+
+    def pool(self, protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
         """Subjects whose windows a job needs: everyone's across subjects, else the subject's own."""
-        return self.subjects(dataset) if job_protocol == "strict_loso" else (subject,)
+        across = Division.parse(protocol).protocol in ACROSS_SUBJECTS
+        return self.subjects(dataset) if across else (subject,)
 
     def targets(self, comparison: str) -> Iterator[tuple[str, str, str]]:
-        """Dataset, task and protocol of every target of a comparison."""
+        """Dataset, task and protocol, its label budget included, of every target of a comparison."""
         for target in self.comparison(comparison).targets:
             for task in target.tasks:
-                for protocol in target.protocols:
+                for protocol in divisions(target):
                     yield target.dataset, task, protocol
+
+    def meetings(self) -> Iterator[tuple[str, str, Target]]:
+        """Every comparison, arm and target that meet."""
+        for comparison in COMPARISONS:
+            for target in self.comparison(comparison).targets:
+                for arm in target.arms or self.comparison(comparison).arms:
+                    yield comparison, arm, target
 
     def jobs(self, comparison: str) -> Iterator[Job]:
         """All jobs of a comparison."""
         for dataset, task, protocol in self.targets(comparison):
             for arm in self.arms(comparison, dataset, task, protocol):
-                for subject in self.subjects(dataset):
+                for subject in self.units(protocol, dataset):
                     yield Job(dataset, task, protocol, arm, subject)
 
     def pretrainings(self) -> list[dict[str, str]]:
@@ -151,7 +187,7 @@ class Plan:
             for comparison in COMPARISONS
             for target in self.comparison(comparison).targets
             for task in target.tasks
-            for protocol in target.protocols
+            for protocol in divisions(target)
         }
 
     def attentive(self, comparison: str, dataset: str, task: str, protocol: str) -> tuple[str, ...]:
@@ -159,14 +195,39 @@ class Plan:
         arms = {name: self.config.arms[name] for name in self.arms(comparison, dataset, task, protocol)}
         return tuple(name for name, arm in arms.items() if isinstance(arm, Universal) and arm.spatial == "gat")
 
+    def nightly(self, comparison: str) -> tuple[tuple[str, str, str], ...]:
+        """Targets of a comparison whose windows are epochs of nights."""
+        return tuple(target for target in self.targets(comparison) if facts(target[0]).continuous)
+
+    def networks(self, comparison: str) -> tuple[str, ...]:
+        """Arms of a comparison that are networks over whole windows: their cost can be measured on one."""
+        arms = self.comparison(comparison).arms
+        return tuple(arm for arm in arms if isinstance(self.config.arms[arm], Aligned | Braindecode))
+
+    def sizes(self, comparison: str) -> dict[str, tuple[int, int]]:
+        """Virtual channels and width of the position's embedding of the arms that the report compares by them."""
+        arms = [arm for arm in self.config.report.alignment_grid if arm in self.comparison(comparison).arms]
+        alignments = {arm: self.config.recipes[self.config.arms[arm].recipe].alignment for arm in arms}
+        return {arm: (alignment.rows, alignment.dimension) for arm, alignment in alignments.items()}
+
     def contrasted(self, comparison: str) -> bool:
         """Whether a comparison runs the paper's protocol beside the strict one of the same folds."""
         protocols = {protocol for _, _, protocol in self.targets(comparison)}
-        return {"paper", "strict_trial"} <= protocols
+        return any({printed, strict} <= protocols for printed, strict in PRINTED.items())
 
     def active(self) -> tuple[str, ...]:
         """Comparisons that compare something."""
         return tuple(name for name in COMPARISONS if self.comparison(name).targets)
+
+
+def divisions(target: Target) -> list[str]:
+    """Names of a target's protocols, one for each label budget."""
+    return [Division(p, float(b), target.label_unit).name for p in target.protocols for b in target.budgets]
+
+
+def has_recipe(arm: Arm) -> bool:
+    """Whether an arm is built from a recipe."""
+    return isinstance(arm, Universal | Aligned)
 
 
 def choose(
@@ -181,6 +242,21 @@ def choose(
 
 @cache
 def _groups(subjects: tuple[str, ...], groups: int, seed: int) -> dict[str, int]:
-    """Divide subjects into groups of equal size, in an order that depends on the seed and their names alone."""
-    order = sorted(subjects, key=lambda subject: hashlib.sha256(f"{seed}/{subject}".encode()).hexdigest())
-    return {subject: rank % groups for rank, subject in enumerate(order)}
+    """Divide subjects into groups of equal size."""
+    return {subject: rank % groups for rank, subject in enumerate(_order(subjects, seed))}
+
+
+@cache
+def _roles(subjects: tuple[str, ...], seed: int) -> dict[str, str]:
+    """A fifth of the subjects tests, a fifth of the rest validates, at least one each; the others train."""
+    test = max(1, round(TEST_SHARE * len(subjects)))
+    val = max(1, round(VALIDATION_SHARE * (len(subjects) - test)))
+    roles = ["test"] * test + ["val"] * val
+    return {
+        subject: (roles[rank] if rank < len(roles) else "train") for rank, subject in enumerate(_order(subjects, seed))
+    }
+
+
+def _order(subjects: tuple[str, ...], seed: int) -> list[str]:
+    """An order that depends on the seed and the subjects' names alone."""
+    return sorted(subjects, key=lambda subject: hashlib.sha256(f"{seed}/{subject}".encode()).hexdigest())

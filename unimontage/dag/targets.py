@@ -1,7 +1,8 @@
 """Final files of a run, by what the user asks for."""
 
+from unimontage.config.recipes import UnivariateRecipe
 from unimontage.dag.paths import Paths
-from unimontage.dag.plan import Plan
+from unimontage.dag.plan import TRAINING_SUBJECTS, WHOLE, Plan
 
 
 class Targets:
@@ -33,7 +34,12 @@ class Targets:
             for c in self._plan.active()
             if self._plan.contrasted(c)
         ]
-        return tables + contrasts
+        nightly = [c for c in self._plan.active() if self._plan.nightly(c)]
+        published = [self._paths.table("txt", "published").format(comparison=c) for c in nightly]
+        measured = [
+            self._paths.table("txt", "efficiency").format(comparison=c) for c in nightly if self._plan.networks(c)
+        ]
+        return tables + contrasts + published + measured
 
     def figures(self) -> list[str]:
         """Every figure."""
@@ -43,6 +49,20 @@ class Targets:
             for d, t, p in self._plan.targets(c)
             for name in (*self._paths.target_figures, *(["attention"] if self._plan.attentive(c, d, t, p) else []))
         ]
-        whole = [start for start in self._plan.pretrainings() if start["holdout"] == "all"]
-        of_recipe = [self._paths.figure(n).format(**s) for s in whole for n in self._paths.recipe_figures]
-        return of_target + of_recipe
+        grids = [self._paths.table("png", "alignment_grid").format(comparison=c) for c in self._gridded()]
+        starts = [start for start in self._plan.pretrainings() if start["holdout"] in (WHOLE, TRAINING_SUBJECTS)]
+        of_recipe = [self._paths.figure(name).format(**start) for start in starts for name in self._of_recipe(start)]
+        return of_target + grids + of_recipe
+
+    def _gridded(self) -> list[str]:
+        """Comparisons with arms that differ in the size of their alignment."""
+        return [c for c in self._plan.active() if self._plan.nightly(c) and self._plan.sizes(c)]
+
+    def _of_recipe(self, start: dict[str, str]) -> list[str]:
+        """Figures that a pre-training has."""
+        recipe = self._plan.config.recipes[start["recipe"]]
+        if isinstance(recipe, UnivariateRecipe):
+            return ["pretraining", "embedding"]
+        aligned = ["alignment"] if recipe.alignment.kind == "cam" else []
+        weighed = ["task_weights"] if len(recipe.objectives) > 1 else []
+        return ["pretraining", *aligned, *weighed]

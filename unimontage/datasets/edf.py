@@ -1,91 +1,25 @@
-"""EDF headers without a library, and EDF files held against their header and the facts."""
+"""EDF files: opened as the facts have them, and written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unimontage.datasets.facts import DatasetFacts, Finding
+from unimontage.datasets.edf_header import ANNOTATIONS, FIELDS, Header, read_header
+from unimontage.datasets.facts import DatasetFacts
 from unimontage.errors import UserError
 from unimontage.montage.names import canonical, canonical_channels
 
 if TYPE_CHECKING:
     import mne
 
-ANNOTATIONS = "EDF Annotations"
-# Widths in bytes of the per-signal header fields, in order.
-_FIELDS = {
-    "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8, "digital_min": 8, "digital_max": 8,
-    "filter": 80, "samples": 8, "reserved": 32,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Header:
-    """What an EDF file says about itself; one entry a signal, annotations included."""
-
-    labels: tuple[str, ...]
-    units: tuple[str, ...]
-    samples: tuple[int, ...]  # per record
-    physical_range: tuple[tuple[float, float], ...]
-    records: int  # -1: the writer did not know
-    record_s: float
-    header_bytes: int
-
-    @property
-    def expected_bytes(self) -> int | None:
-        """File size the header implies, or None where it does not say."""
-        return None if self.records < 0 else self.header_bytes + 2 * self.records * sum(self.samples)
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the recording."""
-        return self.records * self.record_s
-
-    def sfreq_hz(self, signal: int) -> float:
-        """Sampling rate of one signal."""
-        return self.samples[signal] / self.record_s
-
-
-def read_header(path: Path, mend: str) -> Header:
-    """Parse an EDF or EDF+ header.
-
-    Raises
-    ------
-    UserError
-        If the file does not start with one.
-    """
-    try:
-        with path.open("rb") as file:
-            fixed = file.read(256)
-            count = int(fixed[252:256])
-            columns = {name: _texts(file.read(width * count), width, count) for name, width in _FIELDS.items()}
-        limits = zip(columns["physical_min"], columns["physical_max"], strict=True)
-        return Header(
-            labels=columns["label"],
-            units=columns["unit"],
-            samples=tuple(int(n) for n in columns["samples"]),
-            physical_range=tuple((float(low or "nan"), float(high or "nan")) for low, high in limits),
-            records=int(fixed[236:244]),
-            record_s=float(fixed[244:252]),
-            header_bytes=int(fixed[184:192]),
-        )
-    except ValueError as error:
-        raise UserError(
-            f"{path.name} does not start with an EDF header ({path.stat().st_size} bytes)",
-            expected="a complete EDF file; this one is truncated or damaged",
-            mend=mend,
-        ) from error
-
-
-def _texts(block: bytes, width: int, count: int) -> tuple[str, ...]:
-    if len(block) < width * count:
-        raise ValueError("the header stops early")
-    return tuple(block[i * width : (i + 1) * width].decode("latin1").strip() for i in range(count))
+UNITS = ("uV", "mV", "V", "\N{MICRO SIGN}V")  # that mne scales to volts
+LARGEST = 32767
 
 
 def read_edf(path: Path, facts: DatasetFacts, mend: str, drop: Sequence[str] = ()) -> mne.io.BaseRaw:
@@ -124,6 +58,69 @@ def read_edf(path: Path, facts: DatasetFacts, mend: str, drop: Sequence[str] = (
     return raw
 
 
+def open_edf(
+    path: Path, names: Mapping[str, str], facts: DatasetFacts, mend: str, others: Sequence[str] = ()
+) -> mne.io.BaseRaw:
+    """Open some signals of a file, leaving the samples on disk where the file's suffix allows.
+
+    Parameters
+    ----------
+    path : Path
+        A name that does not end in ``.edf`` is read through an open file, which mne loads at once.
+    names : mapping
+        Label in the file -> canonical name, in the order wanted. Other signals may have other rates.
+    facts : DatasetFacts
+    mend : str
+        What to do about a broken file.
+    others : sequence of str
+        Labels to open too, under their own names and after the rest, for references.
+
+    Returns
+    -------
+    mne.io.BaseRaw
+        Volts, without annotations.
+
+    Raises
+    ------
+    UserError
+        For a truncated file, a wrong rate, or a unit other than volts.
+    """
+    import mne
+
+    header = read_header(path, mend)
+    _check_size(path, header, mend)
+    wanted = [*names, *others]
+    signals = [header.labels.index(label) for label in wanted]
+    _check_rate(path, header, signals, facts, mend)
+    units = sorted({header.units[i] for i in signals} - set(UNITS))
+    if units:
+        raise UserError(f"{path.name} is in {', '.join(map(repr, units))}", expected=" or ".join(UNITS[:2]), mend=mend)
+    if path.suffix.lower() == ".edf":
+        raw = mne.io.read_raw_edf(path, include=wanted, preload=False, verbose="ERROR")
+    else:
+        with path.open("rb") as file:
+            raw = mne.io.read_raw_edf(file, include=wanted, preload=True, verbose="ERROR")
+    raw.set_annotations(None)
+    raw.rename_channels(dict(names))
+    raw.reorder_channels([*names.values(), *others])
+    return raw.set_channel_types(dict.fromkeys(raw.ch_names, "eeg"), verbose="ERROR")
+
+
+def read_stretches(path: Path, mend: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Onsets and durations in seconds, and texts, of the annotations of a file that holds nothing else.
+
+    Raises
+    ------
+    UserError
+        For a truncated file.
+    """
+    import mne
+
+    _check_size(path, read_header(path, mend), mend)
+    marks = mne.read_annotations(path)
+    return marks.onset, marks.duration, [str(text) for text in marks.description]
+
+
 def _check_size(path: Path, header: Header, mend: str) -> None:
     # mne pads or shortens a truncated file with no more than a warning.
     size = path.stat().st_size
@@ -137,7 +134,7 @@ def _check_size(path: Path, header: Header, mend: str) -> None:
 
 def _check_rate(path: Path, header: Header, signals: Sequence[int], facts: DatasetFacts, mend: str) -> None:
     rates = sorted({header.sfreq_hz(i) for i in signals})
-    if rates != [facts.sfreq_hz]:
+    if len(rates) != 1 or rates[0] not in facts.known_rates_hz:
         raise UserError(
             f"{path.name} is sampled at {', '.join(f'{rate:g}' for rate in rates)} Hz",
             expected=f"{facts.sfreq_hz:g} Hz",
@@ -157,38 +154,6 @@ def _check_channels(path: Path, names: tuple[str, ...], facts: DatasetFacts) -> 
             expected=f"the {len(facts.channels)} channels of {facts.key}",
             mend="restore the original file",
         )
-
-
-def check_header(path: Path, name: str, facts: DatasetFacts, drop: Sequence[str] = ()) -> list[Finding]:
-    """Compare one EDF header with the facts, reading no samples."""
-    try:
-        header = read_header(path, "")
-    except UserError as error:
-        return [Finding(name, "header", error.what, "an EDF header", False)]
-    signals = [i for i, label in enumerate(header.labels) if label != ANNOTATIONS and label not in drop]
-    channels = tuple(canonical(header.labels[i]) for i in signals)
-    rates = sorted({header.sfreq_hz(i) for i in signals})
-    units = sorted({header.units[i] for i in signals})
-    size, expected = path.stat().st_size, header.expected_bytes
-    differing = sorted(set(channels) ^ set(facts.channels))
-    return [
-        Finding(name, "size", f"{size} bytes", f"at least {expected or size} bytes", size >= (expected or 0)),
-        Finding(
-            name,
-            "channels",
-            f"{len(channels)}" + (f" (differing: {', '.join(differing)})" if differing else ""),
-            f"the {len(facts.channels)} of {facts.key}",
-            sorted(channels) == sorted(facts.channels),
-        ),
-        Finding(
-            name,
-            "rate",
-            f"{', '.join(f'{r:g}' for r in rates)} Hz",
-            f"{facts.sfreq_hz:g} Hz",
-            rates == [facts.sfreq_hz],
-        ),
-        Finding(name, "unit", ", ".join(units), facts.unit, units == [facts.unit]),
-    ]
 
 
 @dataclass(frozen=True)
@@ -237,3 +202,84 @@ def write_edf(
             )
     marks = [EdfAnnotation(round(onset, 4), round(duration, 4), text) for onset, duration, text in annotations]
     Edf(signals, annotations=marks, data_record_duration=1).write(path)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One signal of a file that is written in pieces."""
+
+    label: str
+    sfreq_hz: float
+    unit: str
+    limit: float  # physical value of the largest digital one
+    transducer: str = ""
+    filtering: str = ""
+
+
+def stream_edf(
+    path: Path,
+    tracks: Sequence[Track],
+    record_s: int,
+    records: int,
+    start: datetime,
+    pieces: Iterable[Sequence[np.ndarray]],
+) -> None:
+    """Write an EDF file piece by piece, so that it may be larger than memory.
+
+    Parameters
+    ----------
+    path : Path
+    tracks : sequence of Track
+    record_s : int
+        Length of a data record in seconds; holds whole numbers of samples of each track.
+    records : int
+        How many there are.
+    start : datetime
+    pieces : iterable of sequence of ndarray
+        For each track its samples, of a whole number of records; values beyond a track's limit are clipped.
+
+    Raises
+    ------
+    ValueError
+        If the pieces do not add up to `records`.
+    """
+    samples = [round(track.sfreq_hz * record_s) for track in tracks]
+    written = 0
+    with path.open("wb") as file:
+        file.write(_header_bytes(tracks, samples, record_s, records, start))
+        for piece in pieces:
+            rows = [_digital(x, track, n) for x, track, n in zip(piece, tracks, samples, strict=True)]
+            block = np.concatenate(rows, axis=1)  # (records, samples of a record)
+            block.tofile(file)
+            written += len(block)
+    if written != records:
+        raise ValueError(f"{path.name}: {written} records written, {records} announced")
+
+
+def _digital(values: np.ndarray, track: Track, samples: int) -> np.ndarray:
+    scaled = np.asarray(values, dtype=np.float32) * np.float32(LARGEST / track.limit)
+    return np.clip(np.rint(scaled, out=scaled), -LARGEST, LARGEST).astype("<i2").reshape(-1, samples)
+
+
+def _header_bytes(
+    tracks: Sequence[Track], samples: Sequence[int], record_s: int, records: int, start: datetime
+) -> bytes:
+    fixed = [
+        ("0", 8), ("X X X X", 80), ("Startdate X X X X", 80), (start.strftime("%d.%m.%y"), 8),
+        (start.strftime("%H.%M.%S"), 8), (256 * (len(tracks) + 1), 8), ("", 44), (records, 8), (record_s, 8),
+        (len(tracks), 4),
+    ]  # fmt: skip
+    columns = {
+        "label": [track.label for track in tracks],
+        "transducer": [track.transducer for track in tracks],
+        "unit": [track.unit for track in tracks],
+        "physical_min": [f"{-track.limit:g}" for track in tracks],
+        "physical_max": [f"{track.limit:g}" for track in tracks],
+        "digital_min": [-LARGEST] * len(tracks),
+        "digital_max": [LARGEST] * len(tracks),
+        "filter": [track.filtering for track in tracks],
+        "samples": samples,
+        "reserved": [""] * len(tracks),
+    }
+    fields = fixed + [(value, width) for name, width in FIELDS.items() for value in columns[name]]
+    return "".join(str(value).ljust(width)[:width] for value, width in fields).encode("ascii")

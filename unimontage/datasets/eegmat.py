@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from unimontage.datasets.assembly import leave_out
-from unimontage.datasets.edf import Signals, check_header, read_edf, write_edf
+from unimontage.datasets.edf import Signals, read_edf, write_edf
+from unimontage.datasets.edf_header import check_header
 from unimontage.datasets.facts import Access, DatasetFacts, Download, Finding, Recording, Task, electrodes
 from unimontage.datasets.simulation import Rig, draw_person, simulate
 from unimontage.datasets.sources import locate

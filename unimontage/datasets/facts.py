@@ -140,12 +140,12 @@ class DatasetFacts:
     license, citation, url, how_to_obtain : str
         `how_to_obtain` is one sentence for a person without the files.
     sfreq_hz : float
-        Sampling rate on disk.
+        Sampling rate on disk; the commonest where `rates_hz` names several.
     channels : tuple of str
-        Canonical EEG channel names in file order.
+        Canonical EEG channel names in file order: those the dataset is usually used with.
     subjects, sessions : tuple of str
     trials : int
-        Expected per session.
+        Expected per session; of a continuous dataset, the epochs of a typical recording, which no file is held to.
     tasks : dict of str to Task
         The first is the default.
     unit : str
@@ -154,12 +154,23 @@ class DatasetFacts:
         Plausible range of the median channel SD in microvolts, drifts removed; outside it the unit is wrong.
     files : callable
         (subject, sessions) -> alternatives, each a tuple of paths relative to the root; any one complete alternative is
-        enough. Without sessions: those of all sessions.
+        enough. Without sessions: those of all sessions. A path may be a pattern with ``*``, which exactly one file must
+        match, where a file name holds something that is not known beforehand.
     trial_s : float or tuple of float
         Typical trial length in seconds, or that of each trial.
     download : Download, optional
     strict_folds : int
         Folds of the trial-grouped protocol within a subject.
+    continuous : bool
+        Trials are the consecutive epochs of a long recording. The number of a trial is then its epoch's place in time:
+        epoch k covers ``trial_s`` seconds from (k - 1) ``trial_s`` on, counted from the first sample, so that epochs
+        that were left out leave a gap in the numbers.
+    available : tuple of str
+        All channels that the files hold and that may be asked for; empty: `channels`.
+    absent : tuple of (subject, session)
+        Sessions that the dataset does not have.
+    rates_hz : tuple of float
+        Sampling rates on disk where files differ; empty: all have `sfreq_hz`.
     """
 
     key: str
@@ -181,6 +192,24 @@ class DatasetFacts:
     trial_s: float | tuple[float, ...]
     download: Download | None = None
     strict_folds: int = 5
+    continuous: bool = False
+    available: tuple[str, ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
+    rates_hz: tuple[float, ...] = ()
+
+    @property
+    def known_channels(self) -> tuple[str, ...]:
+        """Channels that may be asked for."""
+        return self.available or self.channels
+
+    @property
+    def known_rates_hz(self) -> tuple[float, ...]:
+        """Sampling rates that a file may have."""
+        return self.rates_hz or (self.sfreq_hz,)
+
+    def sessions_of(self, subject: str) -> tuple[str, ...]:
+        """Sessions that the dataset has of a subject."""
+        return tuple(session for session in self.sessions if (subject, session) not in self.absent)
 
 
 @dataclass
@@ -191,14 +220,21 @@ class Recording:
     ----------
     raw : mne.io.BaseRaw
         EEG channels only, canonical names, volts. Pieces that a file stores apart are concatenated with mne's boundary
-        annotations, so that filters stop at the edges.
+        annotations, so that filters stop at the edges. That of a continuous dataset is not loaded where its format
+        allows, and may hold more channels than the facts name.
     trials : DataFrame
         Columns ``trial`` (int from 1), ``onset_s`` (relative to the first sample of `raw`), ``duration_s``, then label
         columns as float.
+    missing : tuple of str
+        Channels of the facts that this recording lacks; `raw` does not hold them.
+    dropped : dict of str to int
+        Epochs of a continuous recording that are no trial, counted by reason.
     """
 
     raw: mne.io.BaseRaw
     trials: pd.DataFrame
+    missing: tuple[str, ...] = ()
+    dropped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from unimontage.datasets import load
 from unimontage.datasets.facts import DatasetFacts, Finding
+from unimontage.datasets.sources import matches
 from unimontage.datasets.twin import read_marker
 from unimontage.errors import UserError
 
@@ -60,7 +61,7 @@ def _present(facts: DatasetFacts, subject: str, root: Path) -> bool:
     names = {name for alternative in facts.files(subject) for name in alternative}
     other = next(name for name in facts.subjects if name != subject)
     own = names - {name for alternative in facts.files(other) for name in alternative}
-    return any((root / name).is_file() for name in own or names)
+    return any(matches(root, name) for name in own or names)
 
 
 def describe(findings: Sequence[Finding]) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from unimontage.datasets.spectra import BAND_KNOTS_HZ, FLAT_BELOW_HZ, grid, hats, pass_band, spread, to_time, unit_rms
 from unimontage.montage.positions import positions_3d
 
 
@@ -81,9 +82,6 @@ TRIAL_LOG_CHANNEL = 0.08  # per band and channel
 WAXING_LOG = 0.3  # within a trial, per rhythm
 WAXING_S = 2.0
 
-SPREAD_M = 0.04  # Gaussian kernel of volume conduction
-BAND_KNOTS_HZ = (2.0, 5.0, 10.0, 18.0, 28.0, 45.0)
-FLAT_BELOW_HZ = 0.3
 BLINKS_PER_MINUTE, BLINK_UV, BLINK_S = 4.0, 80.0, 0.3
 BURSTS_PER_MINUTE, BURST_LEVEL, BURST_S = 2.0, 1.5, 0.6
 NOISY_LEVEL, LINE_LEVEL = 1.0, 0.25
@@ -154,12 +152,12 @@ def draw_person(rig: Rig, family: str, rng: np.random.Generator) -> Person:
     shared = np.array([EFFECTS[family].get(name, (0.0,) * len(STATES[family])) for name in RHYTHMS]).T  # (S, K)
     own = RESPONSE_OWN * rng.standard_normal(shared.shape)
     alpha_shift = PERSON_ALPHA_HZ * rng.standard_normal()
-    mixing = _kernel(positions, positions) + 0.2 * np.eye(C)
+    mixing = spread(positions, positions) + 0.2 * np.eye(C)
     gain = np.exp(PERSON_LOG_GAIN * rng.standard_normal())
     return Person(
         gain=np.full(C, gain, dtype=np.float32),
         mixing=(mixing / np.linalg.norm(mixing, axis=1, keepdims=True)).astype(np.float32),
-        topographies=_kernel(positions, sites).astype(np.float32),
+        topographies=spread(positions, sites).astype(np.float32),
         hz=np.array([rhythm.hz + rhythm.follows_alpha * alpha_shift for rhythm in rhythms]),
         levels=np.array([r.level for r in rhythms]) * np.exp(PERSON_LOG_LEVEL * rng.standard_normal(K)),
         response=shared * (1 + RESPONSE_SHARE * rng.standard_normal(shared.shape)) + own,
@@ -172,14 +170,9 @@ def _extras(positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     C = len(positions)
     noisy = np.eye(C)[rng.integers(C)]
     hum = rng.uniform(0.3, 1.0, C)
-    blinks = _kernel(positions, positions_3d(["FPZ"]))[:, 0]
-    muscle = _kernel(positions, positions_3d(["T7" if rng.random() < 0.5 else "T8"]))[:, 0]
+    blinks = spread(positions, positions_3d(["FPZ"]))[:, 0]
+    muscle = spread(positions, positions_3d(["T7" if rng.random() < 0.5 else "T8"]))[:, 0]
     return np.stack([noisy, hum, blinks, muscle], axis=1).astype(np.float32)
-
-
-def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    distance = np.linalg.norm(a[:, None] - b[None], axis=-1)
-    return np.exp(-0.5 * (distance / SPREAD_M) ** 2)
 
 
 def revisit(person: Person, rng: np.random.Generator) -> Person:
@@ -224,40 +217,40 @@ def simulate(rig: Rig, person: Person, samples: int, state: Sequence[float], rng
 def _background(rig: Rig, person: Person, samples: int, rng: np.random.Generator) -> np.ndarray:
     """Mixed 1/f noise (C, T) of unit RMS per channel, times the trial's fingerprint."""
     C = len(rig.channels)
-    n, frequencies = _grid(samples, rig.sfreq_hz)
-    shape = _pass_band(frequencies, rig.band_hz) / np.sqrt(np.maximum(frequencies, FLAT_BELOW_HZ))
+    n, frequencies = grid(samples, rig.sfreq_hz)
+    shape = pass_band(frequencies, rig.band_hz) / np.sqrt(np.maximum(frequencies, FLAT_BELOW_HZ))
     noise = rng.standard_normal((C, 2 * len(frequencies)), dtype=np.float32)
     spectrum = (person.mixing @ noise).view(np.complex64)  # (C, F)
     bands = len(BAND_KNOTS_HZ)
     field = TRIAL_LOG_FIELD * (person.mixing @ rng.standard_normal((C, bands), dtype=np.float32))
     field += TRIAL_LOG_CHANNEL * rng.standard_normal((C, bands), dtype=np.float32)
-    spectrum *= np.exp(field @ _hats(frequencies)) * _unit_rms(shape, n)
-    return _to_time(spectrum, n, samples)
+    spectrum *= np.exp(field @ hats(frequencies)) * unit_rms(shape, n)
+    return to_time(spectrum, n, samples)
 
 
 def _rhythms(rig: Rig, person: Person, samples: int, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Narrow-band sources (K, T) that wax and wane, relative to the background."""
-    n, frequencies = _grid(samples, rig.sfreq_hz)
+    n, frequencies = grid(samples, rig.sfreq_hz)
     widths = np.array([rhythm.width_hz for rhythm in RHYTHMS.values()])
     shape = np.exp(-0.5 * ((frequencies - person.hz[:, None]) / widths[:, None]) ** 2)
     K = len(shape)
     spectrum = rng.standard_normal((K, 2 * len(frequencies)), dtype=np.float32).view(np.complex64)
-    spectrum *= _unit_rms(shape * _pass_band(frequencies, rig.band_hz), n)
+    spectrum *= unit_rms(shape * pass_band(frequencies, rig.band_hz), n)
     knots = max(2, math.ceil(samples / rig.sfreq_hz / WAXING_S) + 1)
     waxing = WAXING_LOG * rng.standard_normal((K, knots))
     level = person.levels * np.exp(0.5 * state @ person.response + TRIAL_LOG_LEVEL * rng.standard_normal(K))
     time = np.linspace(0, knots - 1, samples)
     envelope = np.stack([np.exp(np.interp(time, np.arange(knots), row)) for row in waxing])  # (K, T)
-    return _to_time(spectrum, n, samples) * (level[:, None] * envelope).astype(np.float32)
+    return to_time(spectrum, n, samples) * (level[:, None] * envelope).astype(np.float32)
 
 
 def _nuisances(rig: Rig, samples: int, rng: np.random.Generator) -> np.ndarray:
     """Noisy electrode, hum, blinks, muscle: (4, T) in microvolts."""
-    n, frequencies = _grid(samples, rig.sfreq_hz)
-    flat = _pass_band(frequencies, rig.band_hz)
-    shapes = _unit_rms(np.stack([flat, flat * (frequencies > 25)]), n)
+    n, frequencies = grid(samples, rig.sfreq_hz)
+    flat = pass_band(frequencies, rig.band_hz)
+    shapes = unit_rms(np.stack([flat, flat * (frequencies > 25)]), n)
     spectrum = rng.standard_normal((2, 2 * len(frequencies)), dtype=np.float32).view(np.complex64) * shapes
-    electrode, muscle = _to_time(spectrum, n, samples) * rig.background_uv
+    electrode, muscle = to_time(spectrum, n, samples) * rig.background_uv
     rows = np.zeros((4, samples), dtype=np.float32)
     rows[0] = NOISY_LEVEL * electrode
     if rig.line_hz:
@@ -290,49 +283,17 @@ def crossfade(pieces: Iterable[np.ndarray], overlap: int) -> np.ndarray:
     -------
     ndarray, shape (C, sum of T_i)
     """
+    return np.concatenate(list(crossfaded(pieces, overlap)), axis=1)
+
+
+def crossfaded(pieces: Iterable[np.ndarray], overlap: int) -> Iterator[np.ndarray]:
+    """The stretches that `crossfade` joins, one by one, each of shape (C, T_i)."""
     angle = np.linspace(0, np.pi / 2, overlap, dtype=np.float32)
-    joined: list[np.ndarray] = []
     tail = None
     for piece in pieces:
         body = piece[:, :-overlap].copy()
         if tail is not None:
             # Equal power: neighbouring stretches are independent, so their squares add.
             body[:, :overlap] = tail * np.cos(angle) + body[:, :overlap] * np.sin(angle)
-        tail = piece[:, -overlap:]
-        joined.append(body)
-    return np.concatenate(joined, axis=1)
-
-
-def _grid(samples: int, sfreq_hz: float) -> tuple[int, np.ndarray]:
-    from scipy.fft import next_fast_len
-
-    n = next_fast_len(samples, real=True)
-    return n, np.fft.rfftfreq(n, 1 / sfreq_hz)
-
-
-def _pass_band(frequencies: np.ndarray, band_hz: tuple[float, float]) -> np.ndarray:
-    """Butterworth-like amplitude response of fourth order."""
-    low, high = band_hz
-    response = 1 / np.sqrt(1 + (frequencies / high) ** 8)
-    if low:
-        response *= 1 / np.sqrt(1 + (low / np.maximum(frequencies, 1e-3)) ** 8)
-    return response
-
-
-def _hats(frequencies: np.ndarray) -> np.ndarray:
-    """Linear interpolation over log frequency from the band knots: (B, F)."""
-    knots, at = np.log(BAND_KNOTS_HZ), np.log(np.maximum(frequencies, 1e-3))
-    return np.stack([np.interp(at, knots, row) for row in np.eye(len(knots))]).astype(np.float32)
-
-
-def _unit_rms(shape: np.ndarray, n: int) -> np.ndarray:
-    """Scale an amplitude spectrum (..., F) so that complex normal noise times it has unit RMS in time."""
-    energy = (shape[..., 1:] ** 2).sum(axis=-1, keepdims=True)
-    return (shape * (n / 2) / np.sqrt(energy)).astype(np.float32)
-
-
-def _to_time(spectrum: np.ndarray, n: int, samples: int) -> np.ndarray:
-    from scipy.fft import irfft
-
-    spectrum[:, 0] = 0
-    return irfft(spectrum, n=n, axis=1)[:, :samples]
+        tail = piece[:, -overlap:].copy()  # not a view, which would keep the whole piece in memory
+        yield body

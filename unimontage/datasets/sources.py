@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,26 +31,50 @@ def locate(facts: DatasetFacts, subject: str, root: Path, sessions: Sequence[str
     Raises
     ------
     UserError
-        If no alternative is complete: what was looked for, where, and how to obtain it.
+        If no alternative is complete: what was looked for, where, and how to obtain it. If several files match a
+        pattern, and if the dataset has none of the sessions.
     """
     if subject not in facts.subjects:
         raise UserError(
             f"{facts.key} has no subject {subject!r}", expected=f"{facts.subjects[0]} to {facts.subjects[-1]}"
         )
+    if sessions and not set(sessions) & set(facts.sessions_of(subject)):
+        raise UserError(
+            f"{facts.key} has no session {', '.join(sessions)} of subject {subject}",
+            expected=f"session {', '.join(facts.sessions_of(subject))}",
+            mend=f"leave the subject out with `datasets: {{{facts.key}: {{exclude: [{subject}]}}}}`",
+        )
     root = Path(root)
     missing = []
     for alternative in facts.files(subject, sessions):
-        paths = [root / name for name in alternative]
-        absent = [name for name, path in zip(alternative, paths, strict=True) if not path.is_file()]
+        found = {name: matches(root, name) for name in alternative}
+        absent = [name for name, paths in found.items() if not paths]
         if not absent:
-            return paths
+            return [_only(facts.key, subject, name, paths) for name, paths in found.items()]
         missing.append(absent[0] + (f" and {len(absent) - 1} more" if len(absent) > 1 else ""))
     raise UserError(
         f"{facts.key} subject {subject}: no complete set of files in {root} (missing {'; or '.join(missing)})",
         expected=facts.how_to_obtain,
         mend=f"`datasets: {{{facts.key}: {{root: FOLDER}}}}` if the files are elsewhere, "
+        f"`datasets: {{{facts.key}: {{exclude: [{subject}]}}}}` to do without the subject, "
         f"`datasets: {{{facts.key}: {{synthetic: true}}}}` for a synthetic stand-in",
     )
+
+
+def matches(root: Path, name: str) -> list[Path]:
+    """Files under `root` that a name of ``facts.files``, perhaps a pattern, stands for."""
+    candidates = sorted(Path(root).glob(name)) if "*" in name else [Path(root) / name]
+    return [path for path in candidates if path.is_file()]
+
+
+def _only(key: str, subject: str, name: str, paths: Sequence[Path]) -> Path:
+    if len(paths) > 1:
+        raise UserError(
+            f"{key} subject {subject}: {len(paths)} files match {name} ({', '.join(path.name for path in paths)})",
+            expected="one file",
+            mend="remove the one that is not of the release",
+        )
+    return paths[0]
 
 
 def download(facts: DatasetFacts, subject: str, root: Path, mirror: str | None = None) -> list[Path]:
@@ -87,20 +112,21 @@ def download(facts: DatasetFacts, subject: str, root: Path, mirror: str | None =
             f"{facts.key} has no subject {subject!r}", expected=f"{facts.subjects[0]} to {facts.subjects[-1]}"
         )
     root, base = Path(root), (mirror or facts.download.base_url).rstrip("/") + "/"
-    names = facts.files(subject)[0]
-    checksums = _checksums(facts.download, names, base)
+    wanted = facts.files(subject)[0]
+    checksums = _checksums(facts.download, wanted, base)
+    names = [name for pattern in wanted for name in fnmatch.filter(checksums, pattern)]
     return [_fetch(base + name, root / name, checksums[name], facts.key) for name in names]
 
 
 def _checksums(source: Download, names: Sequence[str], base: str) -> Mapping[str, str]:
-    """Known SHA-256 of each file; the release's own list is asked only for what is not known here."""
+    """Known SHA-256 by file name; the release's own list is asked only for what is not known here."""
     known = dict(source.checksums())
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if not fnmatch.filter(known, name)]
     if unknown and source.release_sums:
         for line in _read_text(base + source.release_sums).splitlines():
             digest, _, name = line.strip().partition(" ")
             known.setdefault(name.strip().lstrip("*").removeprefix("./"), digest)
-        unknown = [name for name in names if name not in known]
+        unknown = [name for name in names if not fnmatch.filter(known, name)]
     if unknown:
         raise UserError(
             f"no checksum is known for {', '.join(unknown)}", expected=f"one in {base}{source.release_sums}"

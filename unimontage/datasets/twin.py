@@ -17,6 +17,7 @@ from unimontage.errors import UserError
 VERSION = "1"  # counts up whenever the same seed gives other files
 MARKER = "SYNTHETIC.json"
 SHORTEST_TRIAL_S = 0.5
+NIGHT_H, SHORTEST_NIGHT_H = 8.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,25 @@ class TwinSpec:
         from such data it learned from a leak.
     sessions : tuple of str, optional
         Write only these sessions.
+    night_h : float, optional
+        Hours of sleep of a continuous dataset, used there in place of `trial_s`; None gives 8, or half an hour where
+        the recordings themselves are so short.
     """
 
     seed: int = 0
     trial_s: float | None = None
     labels: Literal["structured", "random"] = "structured"
     sessions: tuple[str, ...] | None = None
+    night_h: float | None = None
 
     @property
     def structured(self) -> bool:
         """Whether the signal depends on the label."""
         return self.labels == "structured"
+
+    def hours(self, usual: float = NIGHT_H) -> float:
+        """Hours of sleep of a night, `usual` where none were asked for."""
+        return usual if self.night_h is None else self.night_h
 
 
 def generator(spec: TwinSpec, *names: str) -> np.random.Generator:
@@ -70,9 +79,15 @@ def begin(root: Path, facts: DatasetFacts, spec: TwinSpec) -> Path:
     ------
     UserError
         If the folder holds files that are not marked synthetic, because real and synthetic files must not meet; or if
-        the trials are to be too short to be drawn.
+        the trials or nights are to be too short to be drawn.
     """
-    if spec.trial_s is not None and spec.trial_s < SHORTEST_TRIAL_S:
+    if facts.continuous and spec.hours() < SHORTEST_NIGHT_H:
+        raise UserError(
+            f"nights of {spec.night_h:g} h are too short for a synthetic twin",
+            expected=f"at least {SHORTEST_NIGHT_H:g} h",
+            mend=f"`datasets: {{{facts.key}: {{twin: {{night_h: 8}}}}}}`",
+        )
+    if not facts.continuous and spec.trial_s is not None and spec.trial_s < SHORTEST_TRIAL_S:
         raise UserError(
             f"trials of {spec.trial_s:g} s are too short for a synthetic twin",
             expected=f"at least {SHORTEST_TRIAL_S:g} s",

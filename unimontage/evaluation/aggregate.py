@@ -11,7 +11,8 @@ import pandas as pd
 
 from unimontage.errors import UserError
 from unimontage.evaluation.intervals import bca_interval, holm, named_generator, sign_flip_p
-from unimontage.evaluation.metrics import METRICS, Scores, chance, per_trial, score, trial_of, undefined
+from unimontage.evaluation.metrics import METRICS, Scores, chance, per_trial, score, subject_of, trial_of, undefined
+from unimontage.evaluation.predictions import labels_of, probability_columns
 
 UNITS = ("window", "trial")
 RATINGS = ("valence", "arousal")
@@ -31,12 +32,13 @@ FAMILY = ("protocol", "unit", "metric")
 
 
 def score_predictions(predictions: pd.DataFrame, truth: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
-    """Score every fold and seed of one job, per window and per trial.
+    """Score every subject, fold and seed of one job, per window and per trial.
 
     Parameters
     ----------
     predictions : DataFrame
-        Columns ``fold`` (str), ``seed`` (int), ``window`` (id) and ``p_0`` to ``p_{K-1}`` (probabilities).
+        Columns ``fold`` (str), ``seed`` (int), ``window`` (id) and ``p_0`` to ``p_{K-1}`` (probabilities). Windows may
+        belong to several subjects; each subject is scored by itself.
     truth : Series of int
         Class id by window id.
     classes : sequence of str
@@ -45,32 +47,22 @@ def score_predictions(predictions: pd.DataFrame, truth: pd.Series, classes: Sequ
     Returns
     -------
     DataFrame
-        Columns ``fold, seed, unit, metric, value, chance, reason``: values as fractions, NaN with a reason where a
-        metric is undefined. ``chance`` is the score of always naming the commonest of all labels predicted here.
+        Columns ``subject, fold, seed, unit, metric, value, chance, reason``: values as fractions, NaN with a reason
+        where a metric is undefined. ``chance`` is the score of always naming the commonest of all labels of the subject
+        that are predicted here.
 
     Raises
     ------
     UserError
         If a column is absent, a window is predicted twice by one fold and seed, or a window has no label.
     """
-    columns = _probability_columns(predictions, classes)
-    windows = pd.Index(predictions["window"].unique())
-    labels = _labels(windows, truth)
-    trials = _trial_labels(labels)
-    known = trials.dropna().astype(np.int64)
-    guessed = {
-        "window": chance(labels.to_numpy(), classes),
-        "trial": chance(known.to_numpy(), classes) if len(known) == len(trials) else dict.fromkeys(METRICS, np.nan),
-    }
+    columns = probability_columns(predictions, classes)
+    labels = labels_of(pd.Index(predictions["window"].unique()), truth)
+    owners = subject_of(predictions["window"]).to_numpy()
+    label_owners = subject_of(labels.index).to_numpy()
     parts = []
-    for (fold, seed), group in predictions.groupby(["fold", "seed"], sort=True):
-        probabilities = group[columns].to_numpy()  # (N, K)
-        ids, means = per_trial(group["window"], probabilities)  # (M,), (M, K)
-        scored = {
-            "window": score(labels[group["window"]].to_numpy(), probabilities, classes),
-            "trial": _score_trials(trials[ids], means, classes),
-        }
-        parts.extend(_rows(str(fold), int(seed), unit, scored[unit], guessed[unit]) for unit in UNITS)
+    for subject, own in predictions.groupby(owners, sort=True):
+        parts += _subject_rows(subject, own, columns, labels[label_owners == subject], classes)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -321,9 +313,33 @@ def _joined(*columns: Sequence[str]) -> list[str]:
     return ["; ".join(filter(None, texts)) for texts in zip(*columns, strict=True)]
 
 
-def _rows(fold: str, seed: int, unit: str, scores: Scores, guessed: dict[str, float]) -> pd.DataFrame:
+def _subject_rows(
+    subject: str, predictions: pd.DataFrame, columns: list[str], labels: pd.Series, classes: Sequence[str]
+) -> list[pd.DataFrame]:
+    """Scores of one subject's folds and seeds."""
+    trials = _trial_labels(labels)
+    known = trials.dropna().astype(np.int64)
+    guessed = {
+        "window": chance(labels.to_numpy(), classes),
+        "trial": chance(known.to_numpy(), classes) if len(known) == len(trials) else dict.fromkeys(METRICS, np.nan),
+    }
+    parts = []
+    for (fold, seed), group in predictions.groupby(["fold", "seed"], sort=True):
+        probabilities = group[columns].to_numpy()  # (N, K)
+        scored = {"window": score(labels[group["window"]].to_numpy(), probabilities, classes)}
+        if len(trials) == len(labels):  # every trial is one window, as in a night cut into epochs
+            scored["trial"] = scored["window"]
+        else:
+            ids, means = per_trial(group["window"], probabilities)  # (M,), (M, K)
+            scored["trial"] = _score_trials(trials[ids], means, classes)
+        parts += [_rows(subject, str(fold), int(seed), unit, scored[unit], guessed[unit]) for unit in UNITS]
+    return parts
+
+
+def _rows(subject: str, fold: str, seed: int, unit: str, scores: Scores, guessed: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(
         {
+            "subject": subject,
             "fold": fold,
             "seed": seed,
             "unit": unit,
@@ -345,34 +361,3 @@ def _trial_labels(labels: pd.Series) -> pd.Series:
     """Label of each trial; NaN where its windows disagree."""
     grouped = labels.groupby(trial_of(labels.index).to_numpy())
     return grouped.first().astype(np.float64).where(grouped.nunique() == 1)
-
-
-def _labels(windows: pd.Index, truth: pd.Series) -> pd.Series:
-    unknown = windows[~windows.isin(truth.index)]
-    if len(unknown):
-        raise UserError(
-            f"{len(unknown)} predicted windows have no label, the first is {unknown[0]}",
-            expected="a label for every predicted window",
-            mend="make predictions and labels from the same window store",
-        )
-    return truth.loc[windows].astype(np.int64)
-
-
-def _probability_columns(predictions: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    columns = [f"p_{k}" for k in range(len(classes))]
-    absent = [name for name in ("fold", "seed", "window", *columns) if name not in predictions.columns]
-    if absent or not len(predictions):
-        raise UserError(
-            f"predictions have {len(predictions)} rows" + (f" and no column {', '.join(absent)}" if absent else ""),
-            expected=f"rows with columns fold, seed, window, {columns[0]} to {columns[-1]}",
-        )
-    if f"p_{len(classes)}" in predictions.columns:
-        raise UserError(f"predictions have more than {len(classes)} classes", expected=f"{', '.join(classes)}")
-    twice = predictions.duplicated(["fold", "seed", "window"])
-    if twice.any():
-        row = predictions[twice].iloc[0]
-        raise UserError(
-            f"window {row['window']} is predicted twice in fold {row['fold']} of seed {row['seed']}",
-            expected="one prediction a window, fold and seed",
-        )
-    return columns

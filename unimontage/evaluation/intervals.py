@@ -2,6 +2,7 @@
 
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -49,10 +50,57 @@ def bca_interval(values: np.ndarray, resamples: int, confidence: float, rng: np.
         return Interval(np.nan, np.nan, f"no interval: fewer than {FEWEST_SUBJECTS} subjects")
     if np.allclose(values, values[0], rtol=0, atol=1e-12):
         return Interval(np.nan, np.nan, "no interval: every subject has the same value")
+    return _bca(values, np.mean, resamples, confidence, rng)
+
+
+def bca_interval_of(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    subjects: int,
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> Interval:
+    """`bca_interval` of a statistic that is no mean over subjects, such as the kappa of all their windows together.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes how often each subject is drawn, ints of shape (B, n), and gives B values.
+    subjects : int
+        Number of subjects n.
+    resamples, confidence, rng
+        As in `bca_interval`.
+
+    Returns
+    -------
+    Interval
+        NaN with a reason for fewer than three subjects, or where scipy finds no interval: the statistic is the same
+        whoever is drawn, or undefined for some draws.
+    """
+    if subjects < FEWEST_SUBJECTS:
+        return Interval(np.nan, np.nan, f"no interval: fewer than {FEWEST_SUBJECTS} subjects")
+
+    def of_positions(drawn: np.ndarray, axis: int) -> np.ndarray:
+        del axis  # scipy puts the subjects last
+        rows = drawn.astype(np.int64).reshape(-1, drawn.shape[-1])  # (B, n), or (B, n - 1) where scipy leaves one out
+        cells = rows + np.arange(len(rows))[:, None] * subjects
+        times = np.bincount(cells.ravel(), minlength=len(rows) * subjects).reshape(len(rows), subjects)
+        return statistic(times).reshape(drawn.shape[:-1])
+
+    return _bca(np.arange(subjects), of_positions, resamples, confidence, rng)
+
+
+def _bca(
+    sample: np.ndarray,
+    statistic: Callable[..., np.ndarray],
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> Interval:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy warns where it returns NaN; the reason says so
         result = bootstrap(
-            (values,), np.mean, n_resamples=resamples, confidence_level=confidence, method="BCa", rng=rng
+            (sample,), statistic, n_resamples=resamples, confidence_level=confidence, method="BCa", rng=rng
         )
     low, high = (float(bound) for bound in result.confidence_interval)
     if np.isnan(low) or np.isnan(high):

@@ -5,13 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import (
-    accuracy_score,
-    cohen_kappa_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from scipy.stats import rankdata
 
 from unimontage.errors import UserError
 
@@ -59,25 +53,54 @@ def score(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) 
     _require_shapes(truth, probabilities, classes)
     if not np.isfinite(probabilities).all():
         return undefined(NOT_FINITE)
-    predicted = probabilities.argmax(axis=1)  # (N,)
-    _, recall, f1, support = precision_recall_fscore_support(truth, predicted, zero_division=0)  # classes seen, each
-    values = {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(recall[support > 0].mean()),
-        "macro_f1": float(f1.mean()),
-        "weighted_f1": float(np.average(f1, weights=support)),
-        "kappa": np.nan,
-        "auroc": np.nan,
-    }
-    present = np.bincount(truth, minlength=len(classes)) > 0  # (K,)
+    counts = confusion(truth, probabilities, classes)  # (K, K)
+    values = {name: float(value) for name, value in of_confusion(counts).items()} | {"auroc": np.nan}
+    present = counts.sum(axis=1) > 0  # (K,)
     if present.sum() < 2:
         return Scores(values, {"kappa": ONE_CLASS, "auroc": ONE_CLASS})
-    values["kappa"] = float(cohen_kappa_score(truth, predicted))
     if not present.all():
         absent = ", ".join(name for name, there in zip(classes, present, strict=True) if not there)
         return Scores(values, {"auroc": f"no {absent} in the test fold"})
     values["auroc"] = _auroc(truth, probabilities)
     return Scores(values, {})
+
+
+def of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics that confusion counts determine, for any number of count matrices at once.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (..., K, K)
+        Counts by true class (last axis but one) and predicted class (last axis).
+
+    Returns
+    -------
+    dict
+        Every one of `METRICS` but ``auroc``, each of shape (...), as `score` defines them. Kappa is NaN where the truth
+        has one class, and all are NaN where there are no counts.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    truth, predicted, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))  # (..., K) x 2, (...)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)  # (..., K)
+    f1 = class_f1(counts)  # (..., K)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreed = hits.sum(axis=-1) / total
+        expected = (truth * predicted).sum(axis=-1) / total**2
+        kappa = (agreed - expected) / (1 - expected)
+        return {
+            "accuracy": agreed,
+            "balanced_accuracy": _mean_where(hits / truth, truth > 0),
+            "macro_f1": _mean_where(f1, truth + predicted > 0),
+            "weighted_f1": np.where(truth > 0, f1 * truth, 0).sum(axis=-1) / total,
+            "kappa": np.where((truth > 0).sum(axis=-1) > 1, kappa, np.nan),
+        }
+
+
+def class_f1(counts: np.ndarray) -> np.ndarray:
+    """F1 of each class from counts of shape (..., K, K): (..., K), NaN for a class neither true nor predicted."""
+    counts = np.asarray(counts, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return 2 * np.diagonal(counts, axis1=-2, axis2=-1) / (counts.sum(axis=-1) + counts.sum(axis=-2))
 
 
 def undefined(reason: str) -> Scores:
@@ -111,12 +134,18 @@ def confusion(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[st
     """Count of rows by true class (first axis) and predicted class (second axis), shape (K, K)."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     _require_shapes(np.asarray(truth), probabilities, classes)
-    return confusion_matrix(truth, probabilities.argmax(axis=1), labels=np.arange(len(classes)))
+    K = len(classes)
+    return np.bincount(np.asarray(truth) * K + probabilities.argmax(axis=1), minlength=K * K).reshape(K, K)
 
 
 def trial_of(window_ids: Sequence[str]) -> pd.Series:
     """Trial id of each window: its id without the last component."""
     return pd.Series(np.asarray(window_ids, dtype=object), dtype="str").str.rpartition("/")[0]
+
+
+def subject_of(window_ids: Sequence[str]) -> pd.Series:
+    """Subject of each window: the second component of its id."""
+    return pd.Series(np.asarray(window_ids, dtype=object), dtype="str").str.split("/", n=2).str[1]
 
 
 def per_trial(window_ids: Sequence[str], probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,10 +172,18 @@ def per_trial(window_ids: Sequence[str], probabilities: np.ndarray) -> tuple[np.
 
 
 def _auroc(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of (member, other) pairs that are in order, ties counting half; mean over classes, or the second of two."""
     K = probabilities.shape[1]
-    if K == 2:
-        return float(roc_auc_score(truth == 1, probabilities[:, 1]))
-    return float(roc_auc_score(np.eye(K)[truth], probabilities, average="macro"))
+    own = np.eye(K, dtype=bool)[truth]  # (N, K)
+    ranks = np.where(own, rankdata(probabilities, axis=0), 0).sum(axis=0)  # (K,)
+    members = own.sum(axis=0)  # (K,)
+    in_order = (ranks - members * (members + 1) / 2) / (members * (len(truth) - members))
+    return float(in_order[1] if K == 2 else in_order.mean())
+
+
+def _mean_where(values: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of the values that are defined; NaN where none is."""
+    return np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
 
 
 def _require_shapes(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> None:

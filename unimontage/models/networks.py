@@ -45,6 +45,8 @@ def build_network(
     Notes
     -----
     EEGNet: Lawhern et al. 2018. TSception: Ding et al. 2022. EEGConformer: Song et al. 2023. DGCNN: Song et al. 2018.
+    DeepSleepNet: Supratak et al. 2017, here without the epochs around. USleep: Perslev et al. 2021, one epoch
+    at a time. ATCNet: Altaheri et al. 2023.
     """
     if name not in NETWORKS:
         close = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.3) or list(NETWORKS)
@@ -85,6 +87,10 @@ def _dgcnn(channels: tuple[str, ...], sfreq_hz: float, n_times: int) -> dict[str
     return {"chs_info": [{"ch_name": name, "kind": 2, "loc": np.r_[place, np.zeros(9)]} for name, place in places]}
 
 
+def _usleep(channels: tuple[str, ...], sfreq_hz: float, n_times: int) -> dict[str, Any]:
+    return {"ensure_odd_conv_size": True}  # 9 samples at 128 Hz; at other rates it may come out even and be refused
+
+
 def _nothing(channels: tuple[str, ...], sfreq_hz: float, n_times: int) -> dict[str, Any]:
     return {}
 
@@ -94,6 +100,9 @@ _DEFAULTS: dict[str, Callable[[tuple[str, ...], float, int], dict[str, Any]]] = 
     "TSception": _nothing,
     "EEGConformer": _nothing,
     "DGCNN": _dgcnn,
+    "DeepSleepNet": _nothing,
+    "USleep": _usleep,
+    "ATCNet": _nothing,
 }
 NETWORKS = tuple(_DEFAULTS)
 """Names that :func:`build_network` knows."""

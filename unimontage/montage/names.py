@@ -33,29 +33,46 @@ def _ten_five_names() -> frozenset[str]:
 
 
 KNOWN = _ten_five_names()
+"""Electrodes by themselves; a derivation between two of them is a channel as well, see :func:`derivation`."""
+_SCALP = KNOWN - _MASTOIDS_AND_EARS
 
 
 def canonical(name: str) -> str:
-    """Spell one electrode name the way the whole package does.
+    """Spell one channel name the way the whole package does.
 
-    Upper case; ``EEG`` prefix, reference suffix and padding dots removed; T3, T4, T5, T6 become T7, T8, P7, P8.
+    Upper case; ``EEG`` prefix, reference suffix and padding dots removed; T3, T4, T5, T6 become T7, T8, P7, P8. What
+    was measured against an ear or a mastoid has the name of its scalp electrode; what was measured between two scalp
+    electrodes keeps both: they say where it looks.
 
     Parameters
     ----------
     name : str
-        As the file spells it, e.g. ``"Fc5."``, ``"EEG T3-REF"``.
+        As the file spells it, e.g. ``"Fc5."``, ``"EEG T3-REF"``, ``"EEG Fpz-Cz"``.
 
     Returns
     -------
     str
-        The canonical name. A name that is no electrode comes back upper-cased; `canonical_channels` refuses it.
+        The canonical name: ``"FC5"``, ``"T7"``, ``"FPZ-CZ"``. A name that is no electrode comes back upper-cased;
+        `canonical_channels` refuses it.
     """
     bare = name.strip().upper().removeprefix("EEG ").strip().rstrip(".")
     stripped = _REFERENCE.sub("", bare)
     if stripped not in _MASTOIDS_AND_EARS:  # "A2-A1" is a derivation of its own, not the electrode A2
         bare = stripped
     bare = bare.rstrip(".")
-    return SYNONYMS.get(bare, bare)
+    pair = "-".join(_synonym(site.strip()) for site in bare.split("-"))
+    return pair if derivation(pair) else _synonym(bare)
+
+
+def derivation(channel: str) -> tuple[str, str] | None:
+    """The two scalp electrodes of a bipolar channel, ``("FPZ", "CZ")`` of ``"FPZ-CZ"``; None for any other name."""
+    first, _, second = channel.partition("-")
+    return (first, second) if first != second and {first, second} <= _SCALP else None
+
+
+def _synonym(site: str) -> str:
+    site = site.rstrip(".")
+    return SYNONYMS.get(site, site)
 
 
 def canonical_channels(names: Iterable[str], where: str) -> tuple[str, ...]:
@@ -81,11 +98,11 @@ def canonical_channels(names: Iterable[str], where: str) -> tuple[str, ...]:
     names = tuple(names)
     channels = tuple(canonical(name) for name in names)
     for name, channel in zip(names, channels, strict=True):
-        if channel not in KNOWN:
+        if channel not in KNOWN and not derivation(channel):
             near = difflib.get_close_matches(channel, sorted(KNOWN), n=1, cutoff=0)
             raise UserError(
                 f"{where}: channel {name!r} is no known electrode",
-                expected="names of the 10-05 system",
+                expected="names of the 10-05 system, or two of them as A-B",
                 mend=f"correct the name in the file (nearest: {near[0]})",
             )
     for channel, count in Counter(channels).items():

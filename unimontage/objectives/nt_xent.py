@@ -42,17 +42,20 @@ class NTXent(nn.Module):
     Parameters
     ----------
     d : int
-        Width of the encoder's embedding, and of the hidden layer.
+        Width of the encoder's embedding.
     temperature : float
         Softmax temperature, > 0.
+    hidden : int, optional
+        Width of the hidden layer; d by default.
     projection : int
         Width of the space the views are compared in.
     """
 
-    def __init__(self, d: int, *, temperature: float = 0.1, projection: int = 64) -> None:
+    def __init__(self, d: int, *, temperature: float = 0.1, hidden: int | None = None, projection: int = 64) -> None:
         super().__init__()
         self.temperature = temperature
-        self.projector = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, projection))
+        hidden = hidden or d
+        self.projector = nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, projection))
 
     def forward(self, ha: Tensor, hb: Tensor) -> Tensor:
         """Loss of two views' embeddings, each of shape (N, d), row by row of the same segment; shape ()."""

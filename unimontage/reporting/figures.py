@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from unimontage.montage.positions import positions_3d
+from unimontage.reporting.canvas import BLUE, ORANGE, QUIET, hue, new_figure, palette, tidy, words
+from unimontage.reporting.head import seen_from_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito's palette, told apart with every common form of colour blindness; yellow and grey last.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#999999", "#F0E442")
-BLUE, ORANGE = OKABE_ITO[:2]
-QUIET = "#767676"
 
 
 def subject_accuracies(
@@ -41,12 +37,12 @@ def subject_accuracies(
     """
     arms = list(scores["arm"].unique())
     wide = scores.pivot(index="subject", columns="arm", values="value")[arms] * 100  # (subjects, arms)
-    figure = _figure(max(5.0, 1.5 + 1.3 * len(arms)), 4.8, title, synthetic)
-    axes = _axes(figure.subplots())
+    figure = new_figure(max(5.0, 1.5 + 1.3 * len(arms)), 4.8, title, synthetic)
+    axes = tidy(figure.subplots())
     places = np.arange(len(arms))
     axes.plot(places, wide.to_numpy().T, color=QUIET, linewidth=0.6, alpha=0.4, zorder=1)
     for k, arm in enumerate(arms):
-        axes.scatter(np.full(len(wide), k), wide[arm], s=22, color=_colour(k), alpha=0.75, linewidth=0, zorder=2)
+        axes.scatter(np.full(len(wide), k), wide[arm], s=22, color=hue(k), alpha=0.75, linewidth=0, zorder=2)
     means = wide.mean() if summaries is None else summaries.set_index("arm").loc[arms, "mean"] * 100
     axes.scatter(places + 0.2, means, marker="D", s=34, color="black", zorder=3, label="mean over subjects")
     if summaries is not None:
@@ -55,7 +51,7 @@ def subject_accuracies(
     axes.axhline(scores["chance"].mean() * 100, color=QUIET, linestyle="--", linewidth=1, label="chance")
     axes.set_xticks(places, arms, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.4, len(arms) - 0.4)
-    axes.set_ylabel(f"{_words(scores['metric'].iloc[0])} in percent")
+    axes.set_ylabel(f"{words(scores['metric'].iloc[0])} in percent")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -82,7 +78,7 @@ def confusion_matrices(
     per_row = min(4, len(matrices))
     rows = -(-len(matrices) // per_row)
     side = 1.3 + 0.45 * len(classes)
-    figure = _figure(max(5.0, per_row * side + 1), rows * (side + 0.3) + 1, title, synthetic)
+    figure = new_figure(max(5.0, per_row * side + 1), rows * (side + 0.3) + 1, title, synthetic)
     panels = figure.subplots(rows, per_row, squeeze=False, sharey=True).ravel()
     for axes, (arm, counts) in zip(panels, matrices.items(), strict=False):
         counts = np.asarray(counts, dtype=np.float64)
@@ -120,10 +116,10 @@ def learning_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Fin
     arms = dict(list(history.groupby("arm", sort=False))) if "arm" in history.columns else {"": history}
     per_row = min(3, len(arms))
     rows = -(-len(arms) // per_row)
-    figure = _figure(max(6.4, 3.6 * per_row), 1.6 + 2.8 * rows, title, synthetic)
+    figure = new_figure(max(6.4, 3.6 * per_row), 1.6 + 2.8 * rows, title, synthetic)
     panels = figure.subplots(rows, per_row, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (arm, runs) in zip(panels, arms.items(), strict=False):
-        _axes(axes).set_title(arm, fontsize=10)
+        tidy(axes).set_title(arm, fontsize=10)
         _losses(axes, runs)
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("epoch")
@@ -147,16 +143,16 @@ def pretraining_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "
         Stamp the figure.
     title : str
     """
-    figure = _figure(6.4, 6.4, title, synthetic)
+    figure = new_figure(6.4, 6.4, title, synthetic)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1.4))
     runs = dict(list(history.groupby("seed"))) if "seed" in history.columns else {0: history}
     for axes, column, label in zip(panels, ("loss", "spread", "lr"), ("loss", "spread", "learning rate"), strict=True):
-        _axes(axes).set_ylabel(label)
+        tidy(axes).set_ylabel(label)
         for k, (seed, run) in enumerate(runs.items()):
             smooth = run[column].rolling(max(1, len(run) // 50), min_periods=1).mean()
-            axes.plot(run["step"], smooth if column != "lr" else run[column], color=_colour(k), label=f"seed {seed}")
+            axes.plot(run["step"], smooth if column != "lr" else run[column], color=hue(k), label=f"seed {seed}")
             if column != "lr":
-                axes.plot(run["step"], run[column], color=_colour(k), linewidth=0.8, alpha=0.3)
+                axes.plot(run["step"], run[column], color=hue(k), linewidth=0.8, alpha=0.3)
     panels[1].set_ylim(bottom=0)
     panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     panels[2].set_xlabel("step")
@@ -198,10 +194,10 @@ def attention_topomaps(
     halo = [withStroke(linewidth=1.5, foreground="white")]  # names stay readable on dark ground
     per_row = min(3, values.shape[1])
     rows = -(-values.shape[1] // per_row)
-    figure = _figure(1.0 + 4.2 * per_row, 0.8 + 4.0 * rows, title, synthetic)
+    figure = new_figure(1.0 + 4.2 * per_row, 0.8 + 4.0 * rows, title, synthetic)
     panels = figure.subplots(rows, per_row, squeeze=False).ravel()
     names = [str(name) for name in values.index]
-    places = _seen_from_above(names)  # (C, 2)
+    places = seen_from_above(names)  # (C, 2)
     bounds = (float(values.min(axis=None)), float(values.max(axis=None)))
     style = {"show": False, "sphere": (0.0, 0.0, 0.0, 1.0), "extrapolate": "head", "cmap": "cividis", "sensors": False}
     for axes, (arm, received) in zip(panels, values.items(), strict=False):
@@ -241,7 +237,7 @@ def embedding_map(
     title : str
     """
     points = np.asarray(points)
-    figure = _figure(11.0, 7.0, title, synthetic)
+    figure = new_figure(11.0, 7.0, title, synthetic)
     panels = figure.subplots(2, 2, height_ratios=(3, 1))
     columns = {"channel": 10, "class": 3}
     for (axes, key), names, what in zip(panels.T, (channels, labels), columns, strict=True):
@@ -249,7 +245,7 @@ def embedding_map(
         axes.set_title(f"coloured by {what}", fontsize=11)
         axes.set(xticks=[], yticks=[])
         groups = sorted(set(names))
-        colours = _colours(len(groups))
+        colours = palette(len(groups))
         codes = pd.Categorical(names, categories=groups).codes
         order = np.random.default_rng(0).permutation(len(points))  # so that no group hides the others
         axes.scatter(*points[order].T, s=14, c=[colours[code] for code in codes[order]], linewidth=0, alpha=0.75)
@@ -262,9 +258,9 @@ def embedding_map(
 
 
 def protocol_contrast_figure(
-    contrast: pd.DataFrame, *, synthetic: bool, title: str = "What leakage is worth", strict: str = "strict_trial"
+    contrast: pd.DataFrame, *, synthetic: bool, title: str = "What leakage is worth"
 ) -> Figure:
-    """One line an arm from its strict score to its score under protocol ``paper``.
+    """One line an arm from its strict score to its score under the paper's protocol.
 
     Parameters
     ----------
@@ -272,64 +268,30 @@ def protocol_contrast_figure(
         From `unimontage.reporting.tables.protocol_contrast`.
     synthetic : bool
         Stamp the figure.
-    title, strict : str
-        The strict protocol is a column of `contrast`.
+    title : str
     """
-    figure = _figure(8.0, 1.8 + 0.34 * len(contrast), title, synthetic)
-    axes = _axes(figure.subplots())
+    figure = new_figure(8.0, 1.8 + 0.34 * len(contrast), title, synthetic)
+    axes = tidy(figure.subplots())
     heights = np.arange(len(contrast))[::-1]
-    axes.hlines(heights, contrast[strict], contrast["paper"], color=QUIET, linewidth=2, zorder=1)
-    axes.scatter(contrast[strict], heights, color=BLUE, s=44, zorder=2, label=strict)
-    axes.scatter(contrast["paper"], heights, color=ORANGE, s=44, marker="D", zorder=2, label="paper")
+    axes.hlines(heights, contrast["strict"], contrast["paper"], color=QUIET, linewidth=2, zorder=1)
+    axes.scatter(contrast["strict"], heights, color=BLUE, s=44, zorder=2, label="strict protocol")
+    axes.scatter(contrast["paper"], heights, color=ORANGE, s=44, marker="D", zorder=2, label="paper's protocol")
     for height, (_, row) in zip(heights, contrast.iterrows(), strict=True):
         axes.annotate(
             f"{row['leakage']:+.1f}",
-            (max(row[strict], row["paper"]), height),
+            (max(row["strict"], row["paper"]), height),
             xytext=(9, 0),
             textcoords="offset points",
             va="center",
             fontsize=9,
         )
-    axes.set_yticks(heights, contrast["dataset"] + ", " + contrast["task"] + ", " + contrast["arm"])
+    names = contrast[["dataset", "task", "protocol", "arm"]].agg(", ".join, axis=1)
+    axes.set_yticks(heights, names)
     axes.margins(x=0.12)
-    metric = _words(contrast["metric"].iloc[0]) if len(contrast) else "score"
+    metric = words(contrast["metric"].iloc[0]) if len(contrast) else "score"
     axes.set_xlabel(f"mean {metric.lower()} in percent; the numbers are points")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
-
-
-def _figure(width: float, height: float, title: str, synthetic: bool) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
-    figure.suptitle(f"SYNTHETIC data: {title}" if synthetic else title, fontsize=12)
-    if synthetic:
-        size = 11 * min(width, 2 * height)
-        style = {"color": "black", "alpha": 0.13, "rotation": 25, "zorder": 10, "weight": "bold"}
-        figure.text(0.5, 0.5, "SYNTHETIC", size=size, ha="center", va="center", **style)
-    return figure
-
-
-def _seen_from_above(names: Sequence[str]) -> np.ndarray:
-    """Where electrodes stand on a flat head of radius 1, shape (C, 2): distance from CZ is angle, 1 being 90 degrees.
-
-    The template head is tilted, off the origin and longer than wide. It is made a unit sphere whose equator runs
-    through FPZ, OZ, T7 and T8, as drawings of the 10-20 system have it.
-    """
-    ring = positions_3d(("FPZ", "OZ", "T7", "T8"))  # (4, 3)
-    _, y, z = ring[0] - ring[1]  # from back to front
-    length = np.hypot(y, z)
-    tilt = np.array([[1, 0, 0], [0, y / length, z / length], [0, -z / length, y / length]])
-    ring = ring @ tilt.T
-    centre = np.array([ring[2:, 0].mean(), ring[:2, 1].mean(), ring[:, 2].mean()])
-    top = (positions_3d(("CZ",)) @ tilt.T - centre)[0, 2]
-    axes = np.array([np.ptp(ring[2:, 0]) / 2, np.ptp(ring[:2, 1]) / 2, top])
-    unit = (positions_3d(names) @ tilt.T - centre) / axes  # (C, 3)
-    across = np.hypot(unit[:, 0], unit[:, 1])  # (C,)
-    angle = np.arctan2(across, unit[:, 2]) / (np.pi / 2)
-    return unit[:, :2] * (angle / np.maximum(across, 1e-9))[:, None]
 
 
 def _losses(axes: Axes, history: pd.DataFrame) -> None:
@@ -343,26 +305,3 @@ def _losses(axes: Axes, history: pd.DataFrame) -> None:
         if runs.notna().to_numpy().any():
             axes.plot(runs.index, runs, color=colour, linewidth=0.6, alpha=0.25)
             axes.plot(runs.index, runs.median(axis=1), color=colour, linewidth=2.2, label=f"{label}, median of runs")
-
-
-def _axes(axes: Axes) -> Axes:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-    return axes
-
-
-def _colour(k: int) -> str:
-    return OKABE_ITO[k % len(OKABE_ITO)]
-
-
-def _colours(count: int) -> list:
-    """A colour a group: the palette while it lasts, else an even walk through a perceptually uniform map."""
-    if count <= len(OKABE_ITO):
-        return list(OKABE_ITO[:count])
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 1, count)))
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ").capitalize()

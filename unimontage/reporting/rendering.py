@@ -5,13 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
-from string import Template
 
 import pandas as pd
 
-WIDTH = 120
-WARNING = "SYNTHETIC data: these numbers say nothing about brains."
-DASH = "–"
+from unimontage.reporting.page import (
+    DASH,
+    WARNING,
+    WIDTH,
+    cell,
+    heading,
+    html_table,
+    note_links,
+    numbered,
+    page,
+    remarks_lines,
+    remarks_list,
+)
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,7 @@ COLUMNS = (
     Column("chance", "Chance", _number(1)),
     Column("p", "p", _p),
     Column("p_holm", "p (Holm)", _p),
-    Column("strict_trial", "Strict", _number(2)),
-    Column("seed_9_6", "Strict (9 and 6)", _number(2)),
-    Column("strict_loso", "Strict (left out)", _number(2)),
+    Column("strict", "Strict", _number(2)),
     Column("paper_protocol", "Paper prot.", _number(2)),
     Column("paper", "Paper prot.", _number(2)),
     Column("leakage", "Leakage", _number(2, "+")),
@@ -120,11 +127,7 @@ def to_text(table: pd.DataFrame) -> str:
             place = where
             lines += ["", where, _line(headings, widths, columns)]
         lines.append(f"{_line(texts, widths, columns)}  {mark}".rstrip())
-    lines += ["", "Remarks, by the numbers at the ends of the rows"] if notes else []
-    for note, number in notes.items():
-        mark = f"{number:3d}  "
-        lines += textwrap.wrap(note, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
-    return "\n".join(lines)
+    return "\n".join([*lines, *remarks_lines(notes)])
 
 
 def to_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
@@ -151,25 +154,23 @@ def to_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
     notes = _notes(table)
     body = []
     for (_, row), remarks in zip(table.iterrows(), _remarks(table), strict=True):
-        links = "".join(f'<sup><a href="#note-{notes[note]}">{notes[note]}</a> </sup>' for note in remarks)
-        cells = [_cell("Dataset", row["dataset"], row["dataset"]), _cell("Task", row["task"], row["task"])]
-        for column, heading in zip(columns, headings[2:], strict=True):
+        links = note_links(remarks, notes)
+        cells = [cell("Dataset", row["dataset"], row["dataset"]), cell("Task", row["task"], row["task"])]
+        for column, above in zip(columns, headings[2:], strict=True):
             value = row[column.name]
-            cells.append(_cell(heading, value, column.form(value, row), links * (column.name == "arm")))
+            cells.append(cell(above, value, column.form(value, row), links * (column.name == "arm")))
         cells += [f'<td data-label="0 to 100">{_picture(row)}</td>'] if pictured else []
         body.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings)
+    head = "".join(map(heading, headings))
     head += '<th scope="col">0 to 100</th>' if pictured else ""
-    listed = "".join(f'<li id="note-{number}">{escape(note)}</li>' for note, number in notes.items())
-    return PAGE.substitute(
-        title=escape(f"SYNTHETIC data: {title}" if synthetic else title),
-        warning=f'<p class="warning" role="note">{WARNING}</p>' if synthetic else "",
-        subtitle=escape(_subtitle(table) if len(table) else "Nothing to compare."),
-        head=head,
-        body="\n".join(body),
-        key=PICTURE_KEY if pictured else "",
-        notes=f"<h2>Remarks</h2><ol>{listed}</ol>" if listed else "",
-    )
+    subtitle = escape(_subtitle(table) if len(table) else "Nothing to compare.")
+    content = [
+        f"<p>{subtitle}</p>",
+        PICTURE_KEY if pictured else "",
+        html_table(head, body),
+        remarks_list(notes),
+    ]
+    return page("\n".join(content), title, synthetic)
 
 
 def _headings(table: pd.DataFrame, columns: list[Column]) -> list[str]:
@@ -196,7 +197,7 @@ def _remarks(table: pd.DataFrame) -> list[list[str]]:
 
 def _notes(table: pd.DataFrame) -> dict[str, int]:
     """Number of each different remark, in the order of appearance."""
-    return {note: k for k, note in enumerate(dict.fromkeys(chain.from_iterable(_remarks(table))), start=1)}
+    return numbered(chain.from_iterable(_remarks(table)))
 
 
 def _synthetic(table: pd.DataFrame) -> bool:
@@ -220,14 +221,6 @@ def _shrink(widths: list[int], columns: list[Column], total: int) -> None:
         widths[max(names, key=lambda k: widths[k])] -= 1
 
 
-def _cell(heading: str, value: object, text: str, mark: str = "") -> str:
-    number = not isinstance(value, str)
-    key = ("" if pd.isna(value) else f"{value}") if number else escape(str(value), quote=True)
-    kind = ' class="number"' if number else ""
-    label = escape(heading, quote=True)
-    return f'<td{kind} data-label="{label}" data-key="{key}"><span>{escape(text)}{mark}</span></td>'
-
-
 def _picture(row: pd.Series) -> str:
     """Mean, interval, chance level and published value of one row on a scale from 0 to 100."""
     if pd.isna(row["mean"]):
@@ -248,67 +241,3 @@ PICTURE_KEY = (
     '<p class="key">In the last column the filled dot is the mean, the bar its interval, the dashed line chance, '
     "the open diamond the published value.</p>"
 )
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-:root { --ink: #1a1a1a; --quiet: #595959; --rule: #d9d9d9; --paper: #fff; --blue: #0072b2; --orange: #b34a00; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #eee; --quiet: #b0b0b0; --rule: #444; --paper: #161616; --blue: #56b4e9; --orange: #e69f00; }
-}
-body { font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  padding: 0 1rem; max-width: 100rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .3rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
-p { margin: .3rem 0; color: var(--quiet); } .key, ol { font-size: .875rem; max-width: 60rem; }
-.warning { color: var(--orange); border: 2px solid; padding: .5rem .8rem; font-weight: 600; }
-table { border-collapse: collapse; margin-top: 1rem; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--rule); }
-th { vertical-align: bottom; } td.number { text-align: right; white-space: nowrap; }
-th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-visible { outline: 2px solid var(--blue); }
-th[aria-sort=ascending] button::after { content: " ▲"; } th[aria-sort=descending] button::after { content: " ▼"; }
-a { color: var(--blue); } svg { width: 9rem; height: 1rem; display: block; }
-.mean { fill: var(--blue); } .interval { stroke: var(--blue); stroke-width: 1.5; }
-.chance { stroke: var(--quiet); stroke-dasharray: 2 1.5; } .published { fill: none; stroke: var(--orange); }
-@media (max-width: 60rem) {
-  thead { position: absolute; clip-path: inset(50%); } table, tbody { display: block; }
-  tr { display: block; border: 1px solid var(--rule); border-radius: 6px; margin-bottom: 1rem; padding: .3rem 0; }
-  td, td.number { display: flex; justify-content: space-between; gap: 1rem; border: 0; text-align: right;
-    white-space: normal; overflow-wrap: anywhere; }
-  td::before { content: attr(data-label); color: var(--quiet); text-align: left; white-space: nowrap; }
-}
-</style>
-</head>
-<body>
-<h1>$title</h1>
-$warning
-<p>$subtitle</p>
-$key
-<table>
-<thead><tr>$head</tr></thead>
-<tbody>
-$body
-</tbody>
-</table>
-$notes
-<script>
-document.querySelectorAll("th button").forEach((button, column) => button.addEventListener("click", () => {
-  const th = button.parentElement, body = document.querySelector("tbody");
-  const up = th.getAttribute("aria-sort") !== "ascending";
-  document.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
-  th.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const key = row => row.cells[column].dataset.key, number = row => row.cells[column].className === "number";
-  const rows = [...body.rows].sort((a, b) => {
-    if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === "");  // empty cells stay last
-    const order = number(a) ? key(a) - key(b) : key(a).localeCompare(key(b));
-    return up ? order : -order;
-  });
-  body.append(...rows);
-}));
-</script>
-</body>
-</html>
-""")

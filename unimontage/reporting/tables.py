@@ -1,25 +1,27 @@
 """Result tables: what was measured, how sure it is, what chance gives, and what was published."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from unimontage.config.protocols import BY_SUBJECT, PRINTED, Division
 from unimontage.errors import UserError
 from unimontage.evaluation.metrics import METRICS
-from unimontage.reporting.paper_values import VALUES, PaperValue, lookup
+from unimontage.reporting.published import VALUES, PublishedValue, lookup
 from unimontage.reporting.rendering import to_html, to_text
 
-__all__ = ["differences_table", "protocol_contrast", "results_table", "to_html", "to_text"]
+__all__ = ["differences_table", "kind_of_data", "protocol_contrast", "results_table", "to_html", "to_text"]
 
 ROW = ["dataset", "task", "protocol", "arm"]
-STRICT_FIRST = ("strict_trial", "seed_9_6", "strict_loso")
+STRICT_FIRST = ("strict_trial", "seed_9_6", "strict_loso", "strict_subject")
 SYNTHETIC, REAL = "SYNTHETIC", "real"
 
 
 def results_table(
     summaries: pd.DataFrame,
-    paper_values: Iterable[PaperValue] = VALUES,
+    published: Iterable[PublishedValue] = VALUES,
     *,
     metric: str = "accuracy",
     unit: str = "window",
@@ -31,8 +33,8 @@ def results_table(
     summaries : DataFrame
         From `unimontage.evaluation.aggregate.summarise`, with columns ``dataset, task, protocol, arm, unit, metric,
         synthetic`` and, where arms reproduce published rows, ``paper_key``.
-    paper_values : iterable of PaperValue
-        Published numbers, found by an arm's ``paper_key`` and the dataset.
+    published : iterable of PublishedValue
+        Published numbers, found by an arm's ``paper_key``, the dataset and the protocol's label budget.
     metric, unit : str
         What the columns ``mean`` to ``difference`` are about.
 
@@ -40,23 +42,23 @@ def results_table(
     -------
     DataFrame
         Columns ``dataset, task, protocol, arm, unit, metric, mean, ci_low, ci_high, confidence, sd, n, chance,
-        paper_protocol`` (mean of the same arm under protocol ``paper``), ``published, origin, difference`` (mean minus
-        published, in points), the means of the other metrics, ``sd_folds, sd_seeds``, ``data`` (SYNTHETIC or real) and
-        ``note`` (remarks, one a line).
+        paper_protocol`` (mean of the same arm under the paper's protocol), ``published, origin, difference`` (mean
+        minus published, in points), the means of the other metrics, ``sd_folds, sd_seeds``, ``data`` (SYNTHETIC or
+        real) and ``note`` (remarks, one a line).
 
     Raises
     ------
     UserError
         If the rows would mix synthetic and real data, or none is of this metric and unit.
     """
-    data = _one_kind(summaries)
+    data = kind_of_data(summaries)
     chosen = summaries[summaries["unit"] == unit]
     table = chosen[chosen["metric"] == metric].reset_index(drop=True)
     if not len(table):
         raise UserError(f"no summary of {metric} per {unit}", expected="at least one evaluated arm")
     table = table.rename(columns={"n_subjects": "n"})
     table[["mean", "ci_low", "ci_high", "sd", "sd_folds", "sd_seeds", "chance"]] *= 100
-    table = _with_published(table, tuple(paper_values), metric)
+    table = _with_published(table, tuple(published), metric)
     table = table.assign(data=data, paper_protocol=_under_paper_protocol(table))
     others = [name for name in METRICS if name != metric]
     table = table.join(_means(chosen, others), on=ROW)
@@ -66,30 +68,27 @@ def results_table(
     ]
 
 
-def protocol_contrast(table: pd.DataFrame, strict: str = "strict_trial") -> pd.DataFrame:
-    """What leakage is worth: mean under protocol ``paper`` minus mean under a strict one, in points.
+def protocol_contrast(table: pd.DataFrame) -> pd.DataFrame:
+    """What leakage is worth: mean under a paper's protocol minus mean under the strict one that divides likewise.
 
     Parameters
     ----------
     table : DataFrame
         From `results_table`.
-    strict : str
-        The strict protocol.
 
     Returns
     -------
     DataFrame
-        Columns ``dataset, task, arm, metric``, the means under the two protocols in percent, ``leakage`` in points, and
-        ``data``. Only arms that ran under both have a row.
+        Columns ``dataset, task, protocol`` (the strict one), ``arm, metric``, the means ``strict`` and ``paper`` in
+        percent, ``leakage`` in points, and ``data``. Only arms that ran under both, with the same labels, have a row.
     """
-    keys = ["dataset", "task", "arm", "metric", "data"]
-    both = table[table["protocol"].isin([strict, "paper"])]
-    wide = both.groupby([*keys, "protocol"], sort=False)["mean"].first().unstack("protocol")
-    wide = wide.reindex(columns=[strict, "paper"]).dropna()
-    order = table[keys].drop_duplicates()
-    contrast = order.merge(wide.reset_index(), on=keys)  # in the table's order
-    contrast["leakage"] = contrast["paper"] - contrast[strict]
-    return contrast[["dataset", "task", "arm", "metric", strict, "paper", "leakage", "data"]]
+    keys = ["dataset", "task", "protocol", "arm", "metric", "data"]
+    printed = table.assign(protocol=table["protocol"].map(_strict_twin)).dropna(subset="protocol")
+    contrast = table[[*keys, "mean"]].merge(printed[[*keys, "mean"]], on=keys, suffixes=("_strict", "_paper"))
+    contrast = contrast.rename(columns={"mean_strict": "strict", "mean_paper": "paper"})
+    contrast = contrast.dropna(subset=["strict", "paper"])
+    contrast["leakage"] = contrast["paper"] - contrast["strict"]
+    return contrast[[*keys[:-1], "strict", "paper", "leakage", "data"]].reset_index(drop=True)
 
 
 def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", unit: str = "window") -> pd.DataFrame:
@@ -113,7 +112,7 @@ def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", un
     UserError
         If the rows would mix synthetic and real data.
     """
-    data = _one_kind(differences)
+    data = kind_of_data(differences)
     table = differences[(differences["unit"] == unit) & (differences["metric"] == metric)].reset_index(drop=True)
     table = table.rename(columns={"n_subjects": "n", "difference": "points", "reason": "note"}).assign(data=data)
     table[["points", "ci_low", "ci_high", "sd"]] *= 100
@@ -121,7 +120,8 @@ def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", un
     return _ordered(table)[[*ROW, *columns, "data", "note"]]
 
 
-def _one_kind(table: pd.DataFrame) -> str:
+def kind_of_data(table: pd.DataFrame) -> str:
+    """SYNTHETIC or real, from the columns ``dataset`` and ``synthetic``; UserError if the table would mix them."""
     kinds = table.groupby("dataset")["synthetic"].agg(set)
     if len(set().union(*kinds)) > 1:
         found = ", ".join(
@@ -136,9 +136,11 @@ def _one_kind(table: pd.DataFrame) -> str:
     return SYNTHETIC if table["synthetic"].any() else REAL
 
 
-def _with_published(table: pd.DataFrame, values: tuple[PaperValue, ...], metric: str) -> pd.DataFrame:
+def _with_published(table: pd.DataFrame, values: tuple[PublishedValue, ...], metric: str) -> pd.DataFrame:
+    labels = table["protocol"].map(lambda protocol: Division.parse(protocol).percent)
     rows = [
-        lookup(key, dataset, metric, values) for key, dataset in zip(_paper_keys(table), table["dataset"], strict=True)
+        lookup(key, dataset, metric, percent, values)
+        for key, dataset, percent in zip(_paper_keys(table), table["dataset"], labels, strict=True)
     ]
     published = np.array([row.value if row else None for row in rows], dtype=np.float64)
     notes = [
@@ -160,9 +162,25 @@ def _paper_keys(table: pd.DataFrame) -> list[str | None]:
 
 
 def _under_paper_protocol(table: pd.DataFrame) -> pd.Series:
-    keys = ["dataset", "task", "arm"]
-    means = table[table["protocol"] == "paper"].set_index(keys)["mean"].rename("paper_protocol")
-    return table.join(means, on=keys)["paper_protocol"]
+    """Mean of the same arm under the paper's protocol: beside the strict protocols, and on its own rows."""
+    printed = table["protocol"].map(_strict_twin)
+    keys = ["dataset", "task", "arm", "family"]
+    family = table.assign(family=_family(table["protocol"]))
+    means = family[printed.notna()].set_index(keys)["mean"].rename("paper_protocol")
+    return family.join(means, on=keys)["paper_protocol"]
+
+
+def _family(protocols: pd.Series) -> pd.Series:
+    """What the paper's protocol and the strict ones beside it share: how many subjects test, and the label budget."""
+    divisions = protocols.map(Division.parse)
+    return divisions.map(lambda division: (division.protocol in BY_SUBJECT, division.percent, division.unit))
+
+
+def _strict_twin(protocol: str) -> str | None:
+    """Name of the strict protocol that divides windows as a paper's protocol does, with the same label budget."""
+    division = Division.parse(protocol)
+    strict = PRINTED.get(division.protocol)
+    return replace(division, protocol=strict).name if strict else None
 
 
 def _means(summaries: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
@@ -174,8 +192,9 @@ def _means(summaries: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by dataset, task and protocol, in the order they came in, but strict protocols first and task means last."""
     appearance = {column: {value: k for k, value in enumerate(table[column].unique())} for column in ROW}
-    protocols = {name: k - len(STRICT_FIRST) for k, name in enumerate(STRICT_FIRST)} | {"paper": len(table)}
+    first = {name: k - len(STRICT_FIRST) for k, name in enumerate(STRICT_FIRST)} | dict.fromkeys(PRINTED, len(table))
     ranks = pd.DataFrame({column: table[column].map(appearance[column]) for column in ROW})
-    ranks["protocol"] = table["protocol"].map(appearance["protocol"] | protocols)
+    base = table["protocol"].map(lambda protocol: Division.parse(protocol).protocol)
+    ranks["protocol"] = base.map(first).fillna(ranks["protocol"]) + ranks["protocol"] / (len(table) + 1)  # then budgets
     ranks["task"] += table["task"].str.startswith("mean of ") * len(table)
     return table.loc[ranks.sort_values(ROW, kind="stable").index].reset_index(drop=True)

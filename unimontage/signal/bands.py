@@ -16,6 +16,16 @@ BANDS: dict[str, tuple[float, float]] = {
     "gamma": (31.0, 45.0),
 }
 """Hertz, lower edge included and upper edge not: the differential entropy bands of SEED, gamma cut below the mains."""
+SLEEP_BANDS: dict[str, tuple[float, float]] = {
+    "delta": (0.5, 4.0),
+    "theta": (4.0, 8.0),
+    "alpha": (8.0, 12.0),
+    "sigma": (12.0, 16.0),
+    "beta": (16.0, 30.0),
+    "gamma": (30.0, 50.0),
+}
+"""Hertz: the bands of sleep, in which spindles (sigma) are apart. Of gamma a low-pass at 40 Hz leaves little."""
+SLEEP_BANDS_WITHOUT_GAMMA = {name: edges for name, edges in SLEEP_BANDS.items() if name != "gamma"}
 FLOOR_UV2 = 1e-12
 """Least power of which a logarithm is taken: a channel that was kept although it is flat has none."""
 
@@ -44,7 +54,7 @@ def band_power(signal: np.ndarray, sfreq_hz: float, bands: Mapping[str, tuple[fl
         A band reaches beyond Nyquist or holds no bin of so short a window.
     """
     T = signal.shape[-1]
-    members = _members(T, sfreq_hz, bands).astype(signal.dtype)  # (bins, B)
+    members = band_bins(T, sfreq_hz, bands).astype(signal.dtype)  # (bins, B)
     taper = np.hanning(T + 1)[:-1].astype(signal.dtype)  # periodic
     centred = signal - signal.mean(axis=-1, keepdims=True)  # a Hann window would leak the offset into the first bin
     spectrum = np.abs(fft.rfft(centred * taper, axis=-1)) ** 2  # (N, C, bins)
@@ -79,8 +89,27 @@ def differential_entropy(
     return 0.5 * np.log(2 * math.pi * math.e * np.maximum(power, FLOOR_UV2))
 
 
-def _members(T: int, sfreq_hz: float, bands: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """Which bin belongs to which band; shape (bins, B), 0 and 1."""
+def band_bins(T: int, sfreq_hz: float, bands: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """Which bin of the Fourier transform of a window belongs to which band.
+
+    Parameters
+    ----------
+    T : int
+        Samples of a window.
+    sfreq_hz : float
+        Sampling rate.
+    bands : mapping of name to (low, high)
+        Bands in Hz; a bin at ``high`` belongs to the next band.
+
+    Returns
+    -------
+    ndarray of bool, shape (T // 2 + 1, B)
+
+    Raises
+    ------
+    UserError
+        A band reaches beyond Nyquist or holds no bin of so short a window.
+    """
     frequency = np.arange(T // 2 + 1) * (sfreq_hz / T)  # (bins,)
     edges = np.array(list(bands.values()), dtype=np.float64)  # (B, 2)
     # A window of 1/3 s must not lose the bin at 3 Hz to rounding.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,44 @@ from unimontage.errors import UserError
 CHUNK_VALUES = 8_000_000  # values read at once: 32 MB of float32
 FLAT = 1e-7  # a deviation this small beside the mean is float32 rounding, not signal
 EVERYTHING = "all windows"  # the one group of scope "pooled"
+
+RECORDING_CLIP = 20.0  # robust deviations; sleep has slow waves far above its median amplitude
+
+Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""``subject/session`` to median and robust deviation of each channel, (C,) and (C,)."""
+
+
+def scale_of(groups: np.ndarray, scales: Scales) -> tuple[np.ndarray, np.ndarray]:
+    """Median and robust deviation of each window's recording, two arrays of shape (M, C), float32.
+
+    Raises
+    ------
+    UserError
+        If a recording has no scale.
+    """
+    names = tuple(scales)
+    code = group_codes(groups, names, "scale")
+    median, deviation = (np.stack([scales[name][k] for name in names]).astype(np.float32)[code] for k in (0, 1))
+    return median, deviation
+
+
+def scaled(signal: np.ndarray, median: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Scale windows by their recordings' own medians and robust deviations.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (M, C, T), float32
+        Microvolt; NaN where a recording lacks a channel.
+    median, deviation : ndarray, shape (M, C)
+        From :func:`scale_of`.
+
+    Returns
+    -------
+    ndarray, shape (M, C, T), float32
+        In deviations, within 20 of zero; NaN stays NaN.
+    """
+    out = (signal - median[:, :, None]) / deviation[:, :, None]
+    return np.clip(out, -RECORDING_CLIP, RECORDING_CLIP, out=out)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ PLACE = ("trial", "onset_s", "duration_s")
 RESOLUTION_UV = 0.01
 """Amplitude to which contents are compared; below the step of every amplifier and above the rounding of float32."""
 
+LACKING = -(2.0**62)
+"""Level that stands for NaN in a digest, far from that of any voltage."""
+
 
 def cut(
     trials: pd.DataFrame,
@@ -104,7 +107,7 @@ def digests(signal: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     signal : ndarray, shape (N, C, T)
-        Microvolt, finite.
+        Microvolt; NaN in channels that the recording lacks.
 
     Returns
     -------
@@ -116,7 +119,8 @@ def digests(signal: np.ndarray) -> np.ndarray:
 
 
 def _digest(window: np.ndarray) -> str:
-    levels = np.rint(window.astype(np.float64) / RESOLUTION_UV).astype("<i8")
+    levels = np.rint(window.astype(np.float64) / RESOLUTION_UV)
+    levels = np.nan_to_num(levels, copy=False, nan=LACKING).astype("<i8")
     return hashlib.blake2b(levels.tobytes(), digest_size=8).hexdigest()
 
 

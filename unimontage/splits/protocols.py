@@ -4,7 +4,7 @@ Every function takes a table with one row a labelled window (``window``, ``subje
 ``target``) and returns a table with one row a window and fold (``fold``, ``role``, ``window``, ``target``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,35 @@ def strict_loso(windows: pd.DataFrame, subject: str, *, seed: int, validation: f
     count = max(1, round(validation * len(others)))
     chosen = _validation_subjects(windows[windows["subject"] != subject], order, count)
     role = np.where(windows["subject"] == subject, "test", np.where(windows["subject"].isin(chosen), "val", "train"))
+    return _fold(windows, "0", role)
+
+
+def by_subject(windows: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
+    """Divide by subject: each one wholly trains, validates or tests.
+
+    Parameters
+    ----------
+    windows : DataFrame
+        One row a labelled window.
+    roles : mapping
+        Subject to ``train``, ``val`` or ``test``.
+
+    Raises
+    ------
+    UserError
+        A role has no labelled window, or training lacks a class that the others have.
+    """
+    role = windows["subject"].map(roles).to_numpy()
+    for wanted in ("train", "val", "test"):
+        if not (role == wanted).any():
+            raise UserError(f"no labelled window of a subject that is to {wanted}", mend="add subjects to the dataset")
+    lost = set(windows["target"]) - set(windows["target"][role == "train"])
+    if lost:
+        raise UserError(
+            f"no training subject has class {', '.join(map(str, sorted(lost)))}",
+            expected="every class in training",
+            mend="splits: {seed: ...} divides the subjects otherwise",
+        )
     return _fold(windows, "0", role)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from unimontage.config.protocols import ACROSS_SUBJECTS, PRINTED, Division
 from unimontage.errors import UserError
 from unimontage.splits.audit import Leak, audit_fold, audit_normalisation, audit_pretraining
 from unimontage.splits.files import Table, ids_by_role, read_table, require_same_tables
@@ -43,7 +44,7 @@ def audit(request: AuditRequest) -> None:
         for fold in split.rows["fold"].unique()
         for source, leak in _leaks(fold, split, table, seen, stores[0].signal.shape[2])
     ]
-    strict = split.facts["protocol"] != "paper"
+    strict = Division.parse(split.facts["protocol"]).protocol not in PRINTED
     verdict = "clean" if not leaks else "leaks" if strict else "leaks, as this protocol does by design"
     report = {
         "protocol": split.facts["protocol"],
@@ -68,7 +69,7 @@ def _leaks(
     fold: str, split: Table, table: pd.DataFrame, seen: list[tuple[Path, Table]], samples: int
 ) -> list[tuple[str, Leak]]:
     train, val, test = (table.loc[rows["window"]] for rows in ids_by_role(split.rows, fold))
-    between = split.facts["protocol"] == "strict_loso"
+    between = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
     within = audit_fold(pd.concat([train, val]), test, fold=fold, samples=samples, between_subjects=between)
     within += audit_normalisation(split.facts["normalisation"], fold=fold, test=test)
     found = [("training", leak) for leak in within]

@@ -30,7 +30,6 @@ class ScoreRequest(Request):
     windows: tuple[Path, ...]
     predictions: tuple[Path, ...]
     arms: tuple[str, ...]
-    subjects: tuple[str, ...]
     threshold_inclusive: bool
     scores: Path
 
@@ -63,15 +62,14 @@ def score(request: ScoreRequest) -> None:
     """Join predictions with the truth and score every fold and seed of every arm and subject."""
     truths: dict[str, pd.Series] = {}
     parts, synthetic, splits = [], set(), {}
-    jobs = [(arm, subject) for arm in request.arms for subject in request.subjects]
-    for (arm, subject), path in zip(jobs, request.predictions, strict=True):
+    for arm, path in zip(owners(request.arms, request.predictions), request.predictions, strict=True):
         predictions = read_table(path)
         task = predictions.facts["task"]
         if task not in truths:
             truths[task] = truth(request.windows, predictions, request.threshold_inclusive)
         classes = predictions.facts["classes"]
         scores = score_predictions(predictions.rows, truths[task], classes)
-        parts.append(scores.assign(**_identity(predictions, arm, subject)))
+        parts.append(scores.assign(**_identity(predictions, arm)))
         synthetic.add(predictions.facts["synthetic"])
         splits[str(path)] = predictions.facts["split_sha256"]
     write_table(
@@ -139,6 +137,11 @@ def contrast(request: ContrastRequest) -> None:
         protocol_contrast_figure(table, synthetic=synthetic).savefig(aside, format="png")
 
 
+def owners(arms: Sequence[str], files: Sequence[object]) -> np.ndarray:
+    """The arm of each file: files come arm by arm, as many for each."""
+    return np.repeat(np.array(arms, dtype=object), len(files) // len(arms))
+
+
 def _scores(paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([read_table(path).rows for path in paths], ignore_index=True)
 
@@ -149,14 +152,13 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def _identity(predictions: Table, arm: str, subject: str) -> dict[str, object]:
+def _identity(predictions: Table, arm: str) -> dict[str, object]:
     known = predictions.facts
     return {
         "dataset": known["dataset"],
         "task": known["task"],
         "protocol": known["protocol"],
         "arm": arm,
-        "subject": subject,
         "classes": ", ".join(known["classes"]),
         "synthetic": known["synthetic"],
         "paper_key": known["arm"]["paper"],

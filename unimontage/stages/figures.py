@@ -11,7 +11,7 @@ from unimontage.evaluation.aggregate import per_subject, summarise
 from unimontage.evaluation.metrics import confusion
 from unimontage.reporting import figures as draw
 from unimontage.splits.files import read_table
-from unimontage.stages.evaluate import truth
+from unimontage.stages.evaluate import owners, truth
 from unimontage.stages.request import Request
 from unimontage.windows.atomic import atomic
 
@@ -62,12 +62,12 @@ def draw_target(request: FiguresRequest) -> None:
     labels = truth(request.windows, tables[0], request.threshold_inclusive)
     classes = tables[0].facts["classes"]
     counts = {arm: np.zeros((len(classes), len(classes)), dtype=int) for arm in request.arms}
-    for arm, table in zip(_owners(request.arms, tables), tables, strict=True):
+    for arm, table in zip(owners(request.arms, tables), tables, strict=True):
         probabilities = table.rows[[f"p_{k}" for k in range(len(classes))]].to_numpy()
         counts[arm] += confusion(labels[table.rows["window"]].to_numpy(), probabilities, classes)
     save(draw.confusion_matrices(counts, classes, synthetic=synthetic, title=f"Confusion, {where}"), request.confusion)
-    owners = _owners(request.arms, request.histories)
-    parts = [pd.read_csv(path).assign(arm=arm) for arm, path in zip(owners, request.histories, strict=True)]
+    pairs = zip(owners(request.arms, request.histories), request.histories, strict=True)
+    parts = [pd.read_csv(path).assign(arm=arm) for arm, path in pairs]
     history = pd.concat(parts, ignore_index=True)
     save(draw.learning_curves(history, synthetic=synthetic, title=f"Learning, {where}"), request.learning)
 
@@ -76,7 +76,7 @@ def draw_attention(request: AttentionRequest) -> None:
     """Attention that each electrode receives, averaged over subjects, folds and seeds, one head an arm."""
     cards = [json.loads(path.read_text()) for path in request.cards]
     received: dict[str, list[pd.Series]] = {}
-    for arm, card in zip(_owners(request.arms, cards), cards, strict=True):
+    for arm, card in zip(owners(request.arms, cards), cards, strict=True):
         received.setdefault(arm, []).extend(pd.Series(run["attention"]) for run in card["runs"])
     means = pd.DataFrame({arm: pd.concat(values, axis=1).mean(axis=1) for arm, values in received.items()})
     known = cards[0]
@@ -94,8 +94,3 @@ def save(figure: object, path: Path) -> None:
     """Write a figure as PNG; it appears whole or not at all."""
     with atomic(path) as aside:
         figure.savefig(aside, format="png")
-
-
-def _owners(arms: tuple[str, ...], files: object) -> np.ndarray:
-    """The arm of each file: files come arm by arm, as many for each."""
-    return np.repeat(np.array(arms, dtype=object), len(files) // len(arms))

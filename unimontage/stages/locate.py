@@ -36,7 +36,9 @@ def write_twin(request: TwinRequest) -> None:
     """Write all subjects of a stand-in aside and move the folder into place when it is whole."""
     module = load(request.dataset)
     twin = request.config.twin
-    spec = TwinSpec(seed=twin.seed, trial_s=twin.trial_s, labels=twin.labels, sessions=request.sessions)
+    spec = TwinSpec(
+        seed=twin.seed, trial_s=twin.trial_s, night_h=twin.night_h, labels=twin.labels, sessions=request.sessions
+    )
     folder = request.marker.parent
     aside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)

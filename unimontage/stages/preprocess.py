@@ -1,8 +1,11 @@
 """Rule preprocess: from a subject's native files to its window store."""
 
 import json
-from dataclasses import asdict
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,16 +13,17 @@ import pandas as pd
 from unimontage.config.data import Preprocessing, Windows
 from unimontage.datasets import load
 from unimontage.datasets.facts import DatasetFacts, Recording
+from unimontage.datasets.hypnogram import crop_wake
 from unimontage.errors import UserError
-from unimontage.signal.filtering import condition
-from unimontage.signal.quality import check_amplitude, handle_bad_channels, inspect_channels
-from unimontage.signal.windowing import cut, digests, gather
+from unimontage.signal.filtering import Conditioning, design, piece_starts, places
+from unimontage.signal.quality import ChannelReport, Inspection, Spread, check_amplitude, repair
+from unimontage.signal.streaming import Reader, conditioned, windows_of
+from unimontage.signal.windowing import cut, digests
 from unimontage.stages.request import Request, logger
-from unimontage.windows import write_windows
+from unimontage.windows import WindowWriter
 from unimontage.windows.atomic import atomic
+from unimontage.windows.scale import ScaleSample
 from unimontage.windows.store import KEYS
-
-MICROVOLT = 1e6
 
 
 class PreprocessRequest(Request):
@@ -29,103 +33,192 @@ class PreprocessRequest(Request):
     dataset: str
     subject: str
     sessions: tuple[str, ...]
+    channels: tuple[str, ...]
     preprocessing: Preprocessing
     length_s: float
     step_s: float
     windows: Path
     quality: Path
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is kept of a session once its windows are written."""
+
+    table: pd.DataFrame
+    scale: dict[str, list[float]]
+    missing: list[str]
+    quality: dict[str, Any]
 
 
 def preprocess(request: PreprocessRequest) -> None:
-    """Read, check, filter, resample and cut every session of a subject."""
+    """Read, check, filter, resample and cut every session of a subject, by slices where a file can be read so."""
     source = json.loads(request.source.read_text())
     module = load(request.dataset)
-    signals, tables, quality = [], [], {}
-    for session in request.sessions:
-        where = f"{request.dataset} subject {request.subject} session {session}"
-        recording = module.read(Path(source["root"]), request.subject, session)
-        signal, table, report = _session(recording, module.FACTS, request, where)
-        table.insert(0, "session", session)
-        signals.append(signal)
-        tables.append(table)
-        quality[session] = report
-        logger.info("%s: %d windows of %d trials", where, len(table), table["trial"].nunique())
-    table = _identify(pd.concat(tables, ignore_index=True), request.dataset, request.subject)
-    signal = np.concatenate(signals)
-    table["digest"] = digests(signal)
-    attributes = {
+    rate = request.preprocessing.resample_hz or module.FACTS.sfreq_hz
+    samples = round(request.length_s * rate)
+    done: dict[str, Session] = {}
+    with WindowWriter(request.windows, channels=request.channels, samples=samples, sfreq_hz=rate) as writer:
+        for session in request.sessions:
+            where = f"{request.dataset} subject {request.subject} session {session}"
+            recording = module.read(Path(source["root"]), request.subject, session)
+            first = sum(len(other.table) for other in done.values())
+            done[session] = part = _session(recording, module.FACTS, request, writer, first, rate, where)
+            part.table.insert(0, "session", session)
+            logger.info("%s: %d windows of %d trials", where, len(part.table), part.table["trial"].nunique())
+        table = _identify(pd.concat([part.table for part in done.values()], ignore_index=True), request)
+        quality = {session: part.quality for session, part in done.items()}
+        with atomic(request.quality) as aside:
+            aside.write_text(json.dumps({"synthetic": source["synthetic"], "sessions": quality}, indent=1))
+        labels = [name for name in table.columns if name not in KEYS]
+        writer.finish(table[[*KEYS, *labels]], _attributes(request, source, done))
+
+
+def _attributes(request: PreprocessRequest, source: dict[str, Any], done: dict[str, Session]) -> dict[str, Any]:
+    return {
         "dataset": request.dataset,
         "subject": request.subject,
         "synthetic": source["synthetic"],
         "source": {entry["path"]: entry["sha256"] for entry in source["files"]},
         "preprocessing": request.preprocessing.model_dump(),
         "windows": Windows(length_s=request.length_s, step_s=request.step_s).model_dump(),
+        "scale": {session: part.scale for session, part in done.items()},
+        "missing": {session: part.missing for session, part in done.items()},
         "code": request.code,
     }
-    channels, rate = tuple(recording.raw.ch_names), _rate(request, module.FACTS)
-    labels = [name for name in table.columns if name not in KEYS]
-    with atomic(request.quality) as aside:
-        aside.write_text(json.dumps({"synthetic": source["synthetic"], "sessions": quality}, indent=1))
-    write_windows(
-        request.windows, signal, table[[*KEYS, *labels]], channels=channels, sfreq_hz=rate, attributes=attributes
-    )
 
 
 def _session(
-    recording: Recording, facts: DatasetFacts, request: PreprocessRequest, where: str
-) -> tuple[np.ndarray, pd.DataFrame, dict]:
-    """Windows (N, C, T) in microvolt, their table, and what was found about the channels."""
-    options = request.preprocessing
-    raw = recording.raw.load_data(verbose="error")
-    _require_channels(raw.ch_names, facts, where)
-    report = inspect_channels(raw.get_data() * MICROVOLT, raw.ch_names, raw.info["sfreq"])
-    raw = handle_bad_channels(raw, report, options.bad_channels, where)
-    raw = condition(
-        raw,
+    recording: Recording,
+    facts: DatasetFacts,
+    request: PreprocessRequest,
+    writer: WindowWriter,
+    first: int,
+    rate: float,
+    where: str,
+) -> Session:
+    """Inspect a recording in one pass and condition it in another; its windows are written from row ``first`` on."""
+    options, raw, trials = request.preprocessing, recording.raw, recording.trials
+    missing = _missing(request.channels, recording, where)
+    present = [name for name in request.channels if name not in missing]
+    dropped = dict(recording.dropped)
+    if options.crop_wake_min is not None:
+        _require_stages(trials, where)
+        trials, dropped["wake"] = crop_wake(trials, options.crop_wake_min)
+    reader, old_hz = Reader(raw, present), float(raw.info["sfreq"])
+    report, flat = _inspect(reader, present, old_hz, trials if facts.continuous else trials[:0])
+    if facts.continuous:
+        trials, dropped["flat"] = trials[~flat], int(flat.sum())
+    reader.mend(repair(present, report, options.bad_channels, where))
+    joints = piece_starts(raw)
+    conditioning = design(
+        old_hz,
+        np.diff([*joints, reader.samples]),
         highpass_hz=options.highpass_hz,
         lowpass_hz=options.lowpass_hz,
         notch_hz=options.notch_hz,
         resample_hz=options.resample_hz,
-        sfreq_hz=facts.sfreq_hz,
+        rates_hz=facts.known_rates_hz,
         where=where,
     )
-    data = raw.get_data() * MICROVOLT  # (C, S)
-    median_sd = float(np.median(data.std(axis=1)))
-    check_amplitude(median_sd, *facts.amplitude_uv, where)
-    rate = float(raw.info["sfreq"])
+    _require_rate(conditioning, rate, where)
     table = cut(
-        recording.trials,
+        trials,
         rate,
         request.length_s,
         request.step_s,
         start_s=options.trial_start_s,
         stop_s=options.trial_stop_s,
         last_s=options.trial_last_s,
-        samples_total=data.shape[1],
+        samples_total=places([reader.samples], conditioning.ratio)[0],
         where=where,
     )
-    signal = gather(data, table["start_sample"].to_numpy(), round(request.length_s * rate))
-    trials = {"trials": len(recording.trials), "windows": len(table), "filtered_sd_uv": median_sd}
-    return signal.astype(np.float32), table, asdict(report) | trials | {"handled": options.bad_channels}
+    spread = Spread(len(present))
+    stretches = _measured(conditioned(reader, joints, conditioning, request.threads), spread)
+    columns = [request.channels.index(name) for name in present]
+    scale, digest = _write(stretches, table, round(request.length_s * rate), columns, writer, first)
+    median_sd = float(np.median(spread.sd()))
+    check_amplitude(median_sd, *facts.amplitude_uv, where)
+    counts = {"trials": len(recording.trials), "windows": len(table), "dropped": dropped, "missing": missing}
+    quality = asdict(report) | counts | {"filtered_sd_uv": median_sd, "handled": options.bad_channels}
+    return Session(table.assign(digest=digest), scale, missing, quality)
 
 
-def _require_channels(names: list[str], facts: DatasetFacts, where: str) -> None:
-    if tuple(names) != facts.channels:
-        odd = sorted(set(names) ^ set(facts.channels)) or ["the order"]
+def _missing(channels: Sequence[str], recording: Recording, where: str) -> list[str]:
+    """Channels asked for that the recording is known to lack; any other that it does not hold is an error."""
+    names = recording.raw.ch_names
+    absent = [name for name in channels if name not in names]
+    odd = [name for name in absent if name not in recording.missing]
+    if odd or len(absent) == len(channels):
         raise UserError(
-            f"{where}: channels differ from the dataset's in {', '.join(odd)}",
-            expected=f"{len(facts.channels)} channels in the dataset's order",
-            mend=f"datasets: {{{facts.key}: {{exclude: [...]}}}} leaves the subject out",
+            f"{where}: no channel {', '.join(odd or absent)}; the file holds {', '.join(names)}",
+            expected=f"the {len(channels)} channels asked for",
+            mend="name other `channels:` for the dataset, or leave the subject out with `exclude`",
+        )
+    return absent
+
+
+def _require_stages(trials: pd.DataFrame, where: str) -> None:
+    if "stage" not in trials:
+        raise UserError(
+            f"{where}: there are no sleep stages, so no wake around them can be cropped",
+            expected="crop_wake_min for datasets of sleep alone",
+            mend="preprocessing: {crop_wake_min: null}",
         )
 
 
-def _rate(request: PreprocessRequest, facts: DatasetFacts) -> float:
-    return request.preprocessing.resample_hz or facts.sfreq_hz
+def _inspect(
+    reader: Reader, channels: Sequence[str], rate: float, epochs: pd.DataFrame
+) -> tuple[ChannelReport, np.ndarray]:
+    """What is found about the channels, and which of a continuous recording's epochs hold no movement at all."""
+    onset = epochs["onset_s"].to_numpy(dtype=float)
+    bounds = np.stack([onset, onset + epochs["duration_s"].to_numpy(dtype=float)], axis=1)  # (E, 2)
+    inspection = Inspection(channels, rate, np.rint(bounds * rate).astype(np.int64) if len(bounds) else None)
+    for data in reader.slices():
+        inspection.add(data)
+    return inspection.report(), inspection.still_epochs()
 
 
-def _identify(table: pd.DataFrame, dataset: str, subject: str) -> pd.DataFrame:
+def _require_rate(conditioning: Conditioning, rate: float, where: str) -> None:
+    if not math.isclose(conditioning.new_hz, rate, rel_tol=1e-6):
+        raise UserError(
+            f"{where}: the file is sampled at {conditioning.rate_hz:g} Hz, others of the dataset at {rate:g} Hz",
+            expected="one rate within a dataset",
+            mend=f"preprocessing: {{resample_hz: {rate:g}}}",
+        )
+
+
+def _measured(stretches: Iterable[np.ndarray], spread: Spread) -> Iterator[np.ndarray]:
+    for stretch in stretches:
+        spread.add(stretch)
+        yield stretch
+
+
+def _write(
+    stretches: Iterable[np.ndarray],
+    table: pd.DataFrame,
+    samples: int,
+    columns: Sequence[int],
+    writer: WindowWriter,
+    first: int,
+) -> tuple[dict[str, list[float]], np.ndarray]:
+    """Write windows as they pass by, NaN in all columns but those given; their scale and their digests."""
+    sample, digest = ScaleSample(len(table), samples), np.empty(len(table), dtype="U16")
+    for rows, present in windows_of(stretches, table["start_sample"].to_numpy(), samples):
+        windows = np.full((len(rows), writer.channels, samples), np.nan, dtype=np.float32)
+        windows[:, columns] = present
+        digest[rows] = digests(windows)
+        # Trials that are not in the order of time have their rows in several runs.
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+            writer.write(first + rows[run[0]], windows[run])
+            sample.add(rows[run[0]], windows[run])
+    return sample.scale(), digest
+
+
+def _identify(table: pd.DataFrame, request: PreprocessRequest) -> pd.DataFrame:
     """Give every window its id, ``dataset/subject/session/trial/k``."""
     parts = [table["session"], table["trial"].astype(str), table.pop("k").astype(str)]
     identity = parts[0].str.cat(parts[1:], sep="/")
-    table.insert(0, "window", f"{dataset}/{subject}/" + identity)
+    table.insert(0, "window", f"{request.dataset}/{request.subject}/" + identity)
     return table

@@ -2,22 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from unimontage.config.recipes import Recipe
+from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.errors import UserError
 from unimontage.models.weights import save_weights
-from unimontage.montage.schema import Vocabulary
 from unimontage.splits.files import read_table, require_same_tables
 from unimontage.stages.request import Request, logger
-from unimontage.training.corpus import SegmentCorpus
+from unimontage.training.answer import Start
 from unimontage.training.devices import open_device
-from unimontage.training.pretraining import describe
+from unimontage.training.pretraining import Work
 from unimontage.training.pretraining import pretrain as fit
 from unimontage.windows import WindowStore
 from unimontage.windows.atomic import atomic
+
+FEWEST_WINDOWS = 4
 
 
 class PretrainRequest(Request):
@@ -26,8 +28,7 @@ class PretrainRequest(Request):
     windows: tuple[Path, ...]
     ids: Path
     recipe: Recipe
-    vocabulary: tuple[str, ...]
-    rates: tuple[float, ...]
+    start: Start
     seed: int
     precision: str = "auto"
     resume: Path
@@ -44,18 +45,15 @@ def pretrain(request: PretrainRequest) -> None:
     ids = read_table(request.ids)
     hashes = {f"{s.attributes['dataset']}/{s.attributes['subject']}": s.attributes["table_hash"] for s in stores}
     require_same_tables(ids, hashes, str(request.ids))
-    vocabulary = Vocabulary(request.vocabulary)
-    corpus = SegmentCorpus(stores, ids.rows["window"], vocabulary, request.rates)
-    if len(corpus) < 4:
-        raise UserError(f"{request.ids} lists {len(corpus)} windows", expected="at least four to contrast")
+    if len(ids.rows) < FEWEST_WINDOWS:
+        raise UserError(f"{request.ids} lists {len(ids.rows)} windows", expected="at least four")
+    logger.info("%d windows of %d subjects", len(ids.rows), len(stores))
+    work = _work(request, stores, ids.rows["window"])
     identity = _identity(request, hashes)
     checkpoint = request.resume / "checkpoint.pt"
-    logger.info("%d windows of %d subjects, %d electrodes", len(corpus), len(stores), len(vocabulary))
-    encoder, history = fit(
-        corpus,
-        request.recipe,
-        vocabulary,
-        request.rates,
+    history = fit(
+        work,
+        request.recipe.schedule,
         seed=request.seed,
         fabric=open_device(request.threads, request.precision),
         checkpoint=checkpoint,
@@ -71,10 +69,21 @@ def pretrain(request: PretrainRequest) -> None:
         "code": request.code,
         "identity": identity,
     }
-    save_weights(request.weights, encoder, describe(request.recipe, vocabulary, request.rates) | facts)
+    save_weights(request.weights, work.kept, work.describe() | facts)
     _write_history(request.history, history)
     checkpoint.unlink(missing_ok=True)
     logger.info("loss %.3f, spread %.2f", history["loss"].iloc[-1], history["spread"].iloc[-1])
+
+
+def _work(request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series) -> Work:
+    """What the recipe pre-trains, on the windows that it may see."""
+    if isinstance(request.recipe, UnivariateRecipe):
+        from unimontage.training import univariate
+
+        return univariate.work(stores, windows, request.recipe, request.start, request.seed)
+    from unimontage.training import epochs
+
+    return epochs.work(stores, windows, request.recipe, request.start, request.seed)
 
 
 def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
@@ -82,8 +91,7 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
     parts = {
         "code": request.code,
         "recipe": request.recipe.model_dump(mode="json"),
-        "vocabulary": request.vocabulary,
-        "rates": request.rates,
+        "start": request.start.model_dump(mode="json"),
         "seed": request.seed,
         "precision": request.precision,
         "tables": hashes,

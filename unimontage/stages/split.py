@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from unimontage.config.comparisons import Protocol
+from unimontage.config.protocols import PRINTED, Division
 from unimontage.config.splits import Splits
 from unimontage.datasets import facts
 from unimontage.errors import UserError
 from unimontage.splits import protocols
+from unimontage.splits.budget import draw
 from unimontage.splits.files import write_table
 from unimontage.stages.request import Request, logger
 from unimontage.windows import WindowStore
@@ -21,8 +22,9 @@ class SplitRequest(Request):
     windows: tuple[Path, ...]
     dataset: str
     task: str
-    protocol: Protocol
+    protocol: str
     subject: str
+    roles: dict[str, str]
     splits: Splits
     split: Path
 
@@ -48,7 +50,7 @@ def split(request: SplitRequest) -> None:
             "protocol": request.protocol,
             "subject": request.subject,
             "splits": request.splits.model_dump(),
-            "normalisation": "all" if request.protocol == "paper" else "training",
+            "normalisation": _normalisation(request),
             "tables": {store.attributes["subject"]: store.attributes["table_hash"] for store in stores},
             "synthetic": any(store.attributes["synthetic"] for store in stores),
             "code": request.code,
@@ -68,12 +70,23 @@ def _labelled(store: WindowStore, task: object, inclusive: bool) -> pd.DataFrame
 def _divide(table: pd.DataFrame, request: SplitRequest) -> pd.DataFrame:
     options = request.splits
     folds = options.folds or facts(request.dataset).strict_folds
-    match request.protocol:
+    division = Division.parse(request.protocol)
+    match division.protocol:
         case "paper":
-            return protocols.paper(table, folds=folds, seed=options.seed)
+            divided = protocols.paper(table, folds=folds, seed=options.seed)
         case "strict_trial":
-            return protocols.strict_trial(table, folds=folds, seed=options.seed, validation=options.validation)
+            divided = protocols.strict_trial(table, folds=folds, seed=options.seed, validation=options.validation)
         case "seed_9_6":
-            return protocols.seed_9_6(table, seed=options.seed, validation=options.validation)
+            divided = protocols.seed_9_6(table, seed=options.seed, validation=options.validation)
         case "strict_loso":
-            return protocols.strict_loso(table, request.subject, seed=options.seed, validation=options.validation)
+            divided = protocols.strict_loso(table, request.subject, seed=options.seed, validation=options.validation)
+        case "strict_subject" | "paper_subject":
+            divided = protocols.by_subject(table, request.roles)
+    return draw(divided, division.percent, division.unit, seed=options.seed, draws=options.label_draws)
+
+
+def _normalisation(request: SplitRequest) -> str:
+    """What the windows of a fold are scaled by."""
+    if facts(request.dataset).continuous:
+        return "recording"
+    return "all" if request.protocol in PRINTED else "training"

@@ -4,18 +4,37 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from unimontage.config.base import Block
-from unimontage.config.recipes import Encoder
+from unimontage.config.recipes import Alignment, Encoder, EpochEncoder
 from unimontage.training.folds import Fold
 
 
-class Start(Block):
-    """What an arm's encoder is built from."""
+class UnivariateStart(Block):
+    """What an encoder of single channels is built from."""
 
     encoder: Encoder
     vocabulary: tuple[str, ...]
     rates: tuple[float, ...]
+
+
+class AlignedStart(Block):
+    """What an alignment and an encoder of whole epochs are built from.
+
+    ``montages`` holds the channels of each dataset of the corpus, ``target`` those of the dataset to be fine-tuned on,
+    which may be one of them; in pre-training there is none.
+    """
+
+    alignment: Alignment
+    encoder: EpochEncoder
+    montages: dict[str, tuple[str, ...]]
+    target: dict[str, tuple[str, ...]] = Field(default={})
+    sfreq_hz: float
+    samples: int
+
+
+Start = UnivariateStart | AlignedStart
 
 
 @dataclass(frozen=True)

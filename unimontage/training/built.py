@@ -25,6 +25,10 @@ class Built:
         What can be read off the trained model on a fold's test windows; JSON values.
     fold : Fold or None
         What the model takes in place of the windows, where a frozen part of it was run already.
+    at_epoch : callable or None
+        Told the number of each epoch, from 0, before it begins: thaws what was frozen.
+    settled : int
+        Epoch from which on everything trains that ever will; training does not stop early before.
     """
 
     model: nn.Module
@@ -32,3 +36,5 @@ class Built:
     notes: dict[str, object] = field(default_factory=dict)
     explain: Callable[[Fold, Fabric], dict[str, object]] | None = None
     fold: Fold | None = None
+    at_epoch: Callable[[int], None] | None = None
+    settled: int = 0

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from unimontage.config.arms import Finetuning
 from unimontage.training.answer import Fitted
+from unimontage.training.built import Built
 from unimontage.training.folds import Fold, Part
 from unimontage.training.loop import train
 from unimontage.training.schedule import warmup_cosine
@@ -17,28 +19,17 @@ from unimontage.training.schedule import warmup_cosine
 EVALUATION_BATCH = 256
 
 
-def fit_fold(
-    model: nn.Module,
-    groups: list[dict[str, object]],
-    fold: Fold,
-    classes: int,
-    options: Finetuning,
-    *,
-    seed: int,
-    fabric: Fabric,
-) -> Fitted:
+def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, seed: int, fabric: Fabric) -> Fitted:
     """Train on a fold and predict its test windows.
 
-    Where the fold has validation windows, the epoch with the lowest validation loss is used and training stops after
+    Where the fold has validation windows, the epoch that does best on them is used and training stops after
     ``options.patience`` epochs without a better one. Where it has none, as under the paper's protocol, the last epoch
     is.
 
     Parameters
     ----------
-    model : nn.Module
-        Windows (B, C, T) to logits (B, K).
-    groups : list of dict
-        Parameter groups, from :func:`unimontage.training.loop.parameter_group`.
+    built : Built
+        Model, parameter groups, and when what is frozen thaws.
     fold : Fold
         Normalised.
     classes : int
@@ -53,22 +44,25 @@ def fit_fold(
     Returns
     -------
     Fitted
-        Predictions and history; ``model`` is left with the weights that predicted.
+        Predictions and history; the model is left with the weights that predicted.
     """
-    optimizer = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
-    wrapped, optimizer = fabric.setup(model, optimizer)
+    optimizer = torch.optim.AdamW(built.groups, weight_decay=options.weight_decay)
+    wrapped, optimizer = fabric.setup(built.model, optimizer)
     x, y = fabric.to_device((torch.from_numpy(fold.train.x), torch.from_numpy(fold.train.y)))
     weights = _class_weights(fold.train.y, classes, options)
     loss = nn.CrossEntropyLoss(weights.to(fabric.device))
     per_epoch = max(1, len(y) // options.batch)
     steps = per_epoch * options.epochs
-    keeper = _Keeper(model, fold.val, weights, options.patience)
+    keeper = _Keeper(built, fold.val, weights, options)
 
     def batch_at(step: int) -> Tensor:
         order = np.random.default_rng([seed, 3, step // per_epoch]).permutation(len(y))
         return torch.from_numpy(np.array_split(order, per_epoch)[step % per_epoch])
 
-    def loss_of(rows: Tensor) -> Tensor:
+    def loss_of(drawn: tuple[int, Tensor]) -> Tensor:
+        step, rows = drawn
+        if built.at_epoch and step % per_epoch == 0:
+            built.at_epoch(step // per_epoch)
         rows = rows.to(x.device)
         return loss(wrapped(x[rows]), y[rows])
 
@@ -80,7 +74,7 @@ def fit_fold(
         fabric=fabric,
         model=wrapped,
         optimizer=optimizer,
-        batch_at=batch_at,
+        batch_at=lambda step: (step, batch_at(step)),
         loss_of=loss_of,
         rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=options.warmup_epochs * per_epoch),
         start=0,
@@ -114,8 +108,9 @@ def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
 class _Keeper:
     """Losses by epoch, and the weights of the best epoch so far."""
 
-    def __init__(self, model: nn.Module, val: Part, weights: Tensor, patience: int) -> None:
-        self._model, self._val, self._weights, self._patience = model, val, weights, patience
+    def __init__(self, built: Built, val: Part, weights: Tensor, options: Finetuning) -> None:
+        self._model, self._settled, self._val, self._weights = built.model, built.settled, val, weights
+        self._patience, self._by_f1 = options.patience, options.choose_by == "macro_f1"
         self._losses: list[Tensor] = []
         self._best = float("inf")
         self._state: dict[str, Tensor] = {}
@@ -128,16 +123,18 @@ class _Keeper:
 
     def close_epoch(self, validate: Callable[[], Tensor]) -> bool:
         """Judge the epoch by the logits of the validation windows; whether to stop."""
-        epoch, value = len(self.history) + 1, float("nan")
+        epoch, value, badness = len(self.history) + 1, float("nan"), float("nan")
         if len(self._val):
-            value = float(nn.functional.cross_entropy(validate(), torch.from_numpy(self._val.y), self._weights))
+            logits, truth = validate(), torch.from_numpy(self._val.y)
+            value = float(nn.functional.cross_entropy(logits, truth, self._weights))
+            badness = -f1_score(truth, logits.argmax(1), average="macro", zero_division=0) if self._by_f1 else value
         train_loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
         self.history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": value})
-        if value < self._best:
-            self._best, self._epoch = value, epoch
+        if badness < self._best:
+            self._best, self._epoch = badness, epoch
             self._state = {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
-        return len(self._val) > 0 and epoch - self._epoch >= self._patience
+        return len(self._val) > 0 and epoch - max(self._epoch, self._settled) >= self._patience
 
     def restore(self) -> int:
         """Put the best epoch's weights back; without validation the last ones stay. The epoch that counts."""

@@ -1,13 +1,14 @@
 """What a fold trains on: its windows normalised with what the protocol allows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from unimontage.errors import UserError
 from unimontage.signal.alignment import recentre, recentring_matrices
-from unimontage.signal.normalise import Normaliser
+from unimontage.signal.normalise import Normaliser, Scales, scale_of, scaled
 from unimontage.splits.files import Table, ids_by_role
 from unimontage.windows import WindowPool
 
@@ -66,37 +67,60 @@ def folds(pool: WindowPool, split: Table) -> Iterator[Fold]:
         yield Fold(name, *(_part(pool, rows) for rows in ids_by_role(split.rows, name)))
 
 
-def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool) -> Fold:
-    """Z-score a fold's windows by channel.
+def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool, scales: Scales | None = None) -> Fold:
+    """Scale a fold's windows by channel.
 
     Parameters
     ----------
     fold : Fold
         In microvolt.
-    source : {"training", "all"}
-        Where the statistics come from; ``all`` is what the paper's protocol does.
+    source : {"training", "all", "recording"}
+        Where the statistics come from; ``all`` is what the paper's protocol does. ``recording``: median and robust
+        deviation of each recording by itself, which needs nothing but the recording, labels least of all.
     pooled : bool
         One set of statistics for all subjects, as a subject without training windows needs; otherwise one for each
         subject-session.
     recentred : bool
         First whiten each subject-session by the mean covariance of its own windows, without labels: of its training
         windows where it has some, of its test windows where it has none.
+    scales : mapping, optional
+        ``subject/session`` to median and robust deviation of its channels, for source ``recording``.
 
     Returns
     -------
     Fold
-        Standard deviations, within 6 of zero.
+        Standard deviations, within 6 of zero, or within 20 where each recording is scaled by itself.
     """
     parts = (fold.train, fold.val, fold.test)
+    if source == "recording" and not recentred:
+        return Fold(fold.name, *(replace(part, x=scaled(part.x, *scale_of(part.domain, scales))) for part in parts))
     x = np.concatenate([part.x for part in parts])
     domain = np.concatenate([part.domain for part in parts])
     role = np.repeat(np.arange(3), [len(part) for part in parts])
-    fit = np.flatnonzero(role == 0) if source == "training" else np.arange(len(x))
+    fit = np.arange(len(x)) if source == "all" else np.flatnonzero(role == 0)
     if recentred:
         x = recentre(x, recentring_matrices(x, _with_strangers(fit, domain), domain), domain)
     normaliser = Normaliser.fit(x, fit, domain, scope="pooled" if pooled else "group")
     x = normaliser.apply(x, domain)
     return Fold(fold.name, *(Part(x[role == k], p.y, p.domain, p.windows) for k, p in enumerate(parts)))
+
+
+def require_complete(pool: WindowPool) -> None:
+    """Refuse recordings that lack a channel, for models that have no way to leave one out.
+
+    Raises
+    ------
+    UserError
+        Names the first such subject.
+    """
+    for domain, channels in pool.missing.items():
+        if channels:
+            dataset, subject = pool.ids[0].split("/")[0], domain.split("/")[0]
+            raise UserError(
+                f"{dataset} subject {subject} has no channel {', '.join(channels)}",
+                expected="every channel, for this kind of arm",
+                mend=f"datasets: {{{dataset}: {{exclude: ['{subject}']}}}}, or an arm of kind aligned",
+            )
 
 
 def _with_strangers(fit: np.ndarray, domain: np.ndarray) -> np.ndarray:
@@ -108,7 +132,7 @@ def _with_strangers(fit: np.ndarray, domain: np.ndarray) -> np.ndarray:
 def _part(pool: WindowPool, rows: pd.DataFrame) -> Part:
     positions = pool.rows(rows["window"])
     return Part(
-        np.asarray(pool.signal[positions]),
+        pool.windows(positions),
         rows["target"].to_numpy(dtype=np.int64, copy=True),
         pool.domain[positions],
         rows["window"].to_numpy(dtype=object),

@@ -7,19 +7,20 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from unimontage.config.arms import Braindecode, Finetuning, Universal
+from unimontage.config.arms import Aligned, Braindecode, Finetuning, Universal
+from unimontage.config.protocols import ACROSS_SUBJECTS, Division
 from unimontage.splits.files import Table
 from unimontage.training.answer import Answer, Start
 from unimontage.training.built import Built
 from unimontage.training.finetuning import fit_fold
-from unimontage.training.folds import Fold, folds, normalised
+from unimontage.training.folds import Fold, folds, normalised, require_complete
 from unimontage.windows import WindowPool
 
 Builder = Callable[[Fold, int], Built]
 
 
 def builder(
-    arm: Universal | Braindecode,
+    arm: Universal | Aligned | Braindecode,
     start: Start | None,
     weights: Sequence[Path],
     pool: WindowPool,
@@ -30,10 +31,10 @@ def builder(
 
     Parameters
     ----------
-    arm : Universal or Braindecode
+    arm : Universal, Aligned or Braindecode
         The condition.
     start : Start or None
-        Encoder, electrodes and rates of a universal arm.
+        What the encoder of a universal or aligned arm is built from.
     weights : sequence of Path
         Encoder weights, one a seed; empty to start from random ones.
     pool : WindowPool
@@ -43,10 +44,16 @@ def builder(
     fabric : Fabric
         Device, for a frozen encoder.
     """
+    if not isinstance(arm, Aligned) or start.alignment.kind == "single":
+        require_complete(pool)
+    chosen = weights or [None]
+    if isinstance(arm, Aligned):
+        from unimontage.training import staging
+
+        return lambda fold, place: staging.build(arm, start, pool, classes, chosen[place % len(chosen)])
     if isinstance(arm, Universal):
         from unimontage.training import universal
 
-        chosen = weights or [None]
         return lambda fold, place: universal.build(arm, start, pool, fold, classes, chosen[place % len(chosen)], fabric)
     from unimontage.training import supervised
 
@@ -55,7 +62,7 @@ def builder(
 
 def answers(
     build: Builder,
-    arm: Universal | Braindecode,
+    arm: Universal | Aligned | Braindecode,
     pool: WindowPool,
     split: Table,
     options: Finetuning,
@@ -68,7 +75,7 @@ def answers(
     ----------
     build : callable
         From :func:`builder`.
-    arm : Universal or Braindecode
+    arm : Universal, Aligned or Braindecode
         Says whether windows are recentred.
     pool : WindowPool
         The windows.
@@ -81,17 +88,20 @@ def answers(
     fabric : Fabric
         Device.
     """
-    classes, source = len(split.facts["classes"]), split.facts["normalisation"]
-    pooled = split.facts["protocol"] == "strict_loso"
+    classes = len(split.facts["classes"])
+    source = "recording" if isinstance(arm, Aligned) else split.facts["normalisation"]
+    scales = pool.scale if source == "recording" else None
+    pooled = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
+    recentred = not isinstance(arm, Aligned) and arm.recentre
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
     with tqdm(total=split.rows["fold"].nunique() * len(seeds), desc="folds and seeds") as bar:
         for fold in folds(pool, split):
-            ready = normalised(fold, source=source, pooled=pooled, recentred=arm.recentre)
+            ready = normalised(fold, source=source, pooled=pooled, recentred=recentred, scales=scales)
             for place, seed in enumerate(seeds):
                 torch.manual_seed(seed)
                 built = build(ready, place)
                 seen = built.fold or ready
-                fitted = fit_fold(built.model, built.groups, seen, classes, options, seed=seed, fabric=fabric)
+                fitted = fit_fold(built, seen, classes, options, seed=seed, fabric=fabric)
                 explanation = built.explain(seen, fabric) if built.explain else {}
                 yield Answer(ready, seed, fitted, built.notes | explanation | {"device": device})
                 bar.update()

@@ -9,7 +9,7 @@ from unimontage.config.arms import Classical
 from unimontage.models.classical import build_pipeline
 from unimontage.splits.files import Table
 from unimontage.training.answer import Answer, Fitted
-from unimontage.training.folds import folds
+from unimontage.training.folds import folds, require_complete
 from unimontage.windows import WindowPool
 
 
@@ -18,6 +18,7 @@ def answers(arm: Classical, pool: WindowPool, split: Table, *, seed: int) -> Ite
 
     Windows that would validate a network train a pipeline.
     """
+    require_complete(pool)
     classes = len(split.facts["classes"])
     for fold in folds(pool, split):
         known = fold.train + fold.val

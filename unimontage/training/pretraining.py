@@ -1,12 +1,11 @@
-"""Self-supervised pre-training of a univariate encoder."""
+"""Self-supervised pre-training, whatever is pre-trained."""
 
-import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
@@ -15,88 +14,95 @@ from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from unimontage.config.recipes import Augmentation, PretrainingSchedule, Recipe
-from unimontage.models.encoder import UnivariateEncoder
-from unimontage.montage.schema import Vocabulary
-from unimontage.objectives import build_objective
-from unimontage.objectives.collapse import embedding_spread
-from unimontage.signal.augment import two_views
+from unimontage.config.recipes import PretrainingSchedule
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
-from unimontage.training.corpus import SegmentCorpus, Segments
 from unimontage.training.loop import parameter_group, step_seed, train
 from unimontage.training.schedule import warmup_cosine
 
-HISTORY = ("step", "loss", "spread", "lr")
+COLLAPSED = 0.1
+"""Spread of the embeddings below which all segments look alike to the encoder."""
 
 
-class Pretrainer(nn.Module):
-    """Encoder and objective; the encoder is kept, the objective is thrown away."""
+class Work(Protocol):
+    """What is pre-trained, and on what.
 
-    def __init__(self, recipe: Recipe, vocabulary: int, rates: int) -> None:
-        super().__init__()
-        self.encoder = UnivariateEncoder(recipe.encoder, vocabulary, rates)
-        options = recipe.objective.model_dump(exclude={"kind"})
-        self.objective = build_objective(recipe.objective.kind, recipe.encoder.d, **options)
+    Attributes
+    ----------
+    trainee : nn.Module
+        All that learns. Called with what :meth:`inputs` returns, it gives the loss and what else it measured: tensors
+        of shape () by name, the spread of the embeddings among them.
+    kept : nn.Module
+        The part whose weights are saved.
+    undecayed : tuple of nn.Parameter
+        Parameters without weight decay.
+    steps_per_epoch : int
+    """
 
-    def forward(self, views: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Loss over all segments of a batch and the spread of their embeddings.
+    trainee: nn.Module
+    kept: nn.Module
+    undecayed: tuple[nn.Parameter, ...]
+    steps_per_epoch: int
 
-        Parameters
-        ----------
-        views : sequence of tuple
-            First view (B, T), second view (B, T), channel (B,) and rate (B,), one tuple a sampling rate.
-        """
-        first = torch.cat([self.encoder.embed(a, channel, rate) for a, _, channel, rate in views])  # (B, d)
-        second = torch.cat([self.encoder.embed(b, channel, rate) for _, b, channel, rate in views])  # (B, d)
-        return self.objective(first, second), embedding_spread(first.detach())
+    def batch_at(self, step: int) -> Any:
+        """What a step draws from the corpus; a function of the step alone, called in a thread of its own."""
+        ...
+
+    def inputs(self, batch: Any, generator: torch.Generator, fabric: Fabric) -> Any:
+        """The trainee's input on the device, augmented."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What one must know to rebuild what is kept; JSON values."""
+        ...
 
 
 @dataclass
 class Progress:
-    """Loss, spread and learning rate of every step so far, shape (steps, 4)."""
+    """What was measured at every step so far: rows of ``step`` and ``columns``."""
 
+    columns: list[str]
     rows: list[Tensor]
 
-    def add(self, step: int, loss: Tensor, spread: Tensor, lr: float) -> None:
+    def add(self, step: int, measured: Mapping[str, Tensor], lr: float) -> None:
         """Note a step."""
-        measured = torch.stack([loss.float(), spread.float()]).cpu()
-        self.rows.append(torch.cat([torch.tensor([float(step)]), measured, torch.tensor([lr])]))
+        self.columns = [*measured, "lr"]
+        values = torch.stack([value.detach().float() for value in measured.values()]).cpu()  # one wait for the device
+        self.rows.append(torch.cat([torch.tensor([float(step)]), values, torch.tensor([lr])]))
 
     def table(self) -> pd.DataFrame:
         """One row a step."""
-        return pd.DataFrame(self.tensor().numpy(), columns=HISTORY).astype({"step": int})
+        columns = ["step", *self.columns]
+        return pd.DataFrame(self.tensor().numpy(), columns=columns).astype({"step": int})
 
     def tensor(self) -> Tensor:
         """The rows as one tensor on the processor."""
-        return torch.stack(self.rows).cpu() if self.rows else torch.zeros(0, len(HISTORY))
+        return torch.stack(self.rows) if self.rows else torch.zeros(0, len(self.columns) + 1)
+
+    def latest(self) -> dict[str, float]:
+        """The last row by name."""
+        return dict(zip(self.columns, self.rows[-1][1:].tolist(), strict=True))
 
 
 def pretrain(
-    corpus: SegmentCorpus,
-    recipe: Recipe,
-    vocabulary: Vocabulary,
-    rates: Sequence[float],
+    work: Work,
+    schedule: PretrainingSchedule,
     *,
     seed: int,
     fabric: Fabric,
     checkpoint: Path,
     identity: str,
     events: Path,
-) -> tuple[UnivariateEncoder, pd.DataFrame]:
-    """Pre-train an encoder, going on from ``checkpoint`` if it belongs to the same work.
+) -> pd.DataFrame:
+    """Pre-train ``work.trainee`` in place, going on from ``checkpoint`` if it belongs to the same work.
 
     Parameters
     ----------
-    corpus : SegmentCorpus
-        Where segments come from.
-    recipe : Recipe
-        Encoder, objective, augmentation and schedule.
-    vocabulary : Vocabulary
-        Electrodes of the corpus.
-    rates : sequence of float
-        Sampling rates of the corpus in Hz.
+    work : Work
+        What learns from what; its weights were drawn from ``seed``.
+    schedule : PretrainingSchedule
+        Optimiser and length.
     seed : int
-        Seed of the initial weights, of the order of the data and of the augmentation.
+        Seed of the order of the data and of the augmentation.
     fabric : Fabric
         Device.
     checkpoint : Path
@@ -108,29 +114,21 @@ def pretrain(
 
     Returns
     -------
-    encoder : UnivariateEncoder
-        On the processor.
-    history : DataFrame
-        ``step``, ``loss``, ``spread`` (1 is healthy, 0 is collapsed), ``lr``.
+    DataFrame
+        ``step``, ``loss``, ``spread`` (1 is healthy, 0 is collapsed), what else the trainee measures, and ``lr``.
     """
-    schedule = recipe.schedule
     state = load_checkpoint(checkpoint, identity=identity)
-    pretrainer, model, optimizer = _set_up(recipe, len(vocabulary), len(rates), seed, fabric, state)
+    model, optimizer = _set_up(work, schedule, fabric, state)
     start = state["step"] if state else 0
-    progress = Progress(list(state["history"]) if state else [])
-    per_epoch, batch = _epoch(len(corpus), schedule)
-    steps, warmup = per_epoch * schedule.epochs, per_epoch * schedule.warmup_epochs
-    latest: dict[str, Tensor] = {}
+    progress = Progress(*((state["columns"], list(state["history"])) if state else ([], [])))
+    steps, warmup = work.steps_per_epoch * schedule.epochs, work.steps_per_epoch * schedule.warmup_epochs
+    measured: dict[str, Tensor] = {}
 
-    def batch_at(step: int) -> tuple[int, list[Segments]]:
-        order = corpus.epoch_order(step // per_epoch, schedule.windows_per_epoch, seed)
-        first = step % per_epoch * batch
-        return step, corpus.segments(order[first : first + batch], np.random.default_rng([seed, 2, step]))
-
-    def loss_of(drawn: tuple[int, list[Segments]]) -> Tensor:
-        step, segments = drawn
-        views = _views(segments, recipe.augmentation, step_seed(seed, step), fabric)
-        loss, latest["spread"] = model(views)
+    def loss_of(drawn: tuple[int, Any]) -> Tensor:
+        step, batch = drawn
+        generator = torch.Generator(device=fabric.device).manual_seed(step_seed(seed, step))
+        loss, others = model(work.inputs(batch, generator, fabric))
+        measured.update(others)
         return loss
 
     with (
@@ -139,19 +137,21 @@ def pretrain(
     ):
 
         def after_step(step: int, loss: Tensor) -> bool:
-            progress.add(step, loss, latest["spread"], optimizer.param_groups[0]["lr"])
+            progress.add(step, {"loss": loss} | measured, optimizer.param_groups[0]["lr"])
             bar.update()
-            if (step + 1) % per_epoch == 0:
-                _log(writer, progress.rows[-1], bar)
+            if (step + 1) % work.steps_per_epoch == 0:
+                _log(writer, step, progress.latest(), bar)
             if (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
-                save_checkpoint(checkpoint, {"identity": identity} | _state(step + 1, pretrainer, optimizer, progress))
+                parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
+                history = {"columns": progress.columns, "history": progress.tensor()}
+                save_checkpoint(checkpoint, {"identity": identity, "step": step + 1} | history | parts)
             return False
 
         train(
             fabric=fabric,
             model=model,
             optimizer=optimizer,
-            batch_at=batch_at,
+            batch_at=lambda step: (step, work.batch_at(step)),
             loss_of=loss_of,
             rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=warmup, floor=schedule.lr_min / schedule.lr),
             start=start,
@@ -160,59 +160,33 @@ def pretrain(
             clip=schedule.clip,
             after_step=after_step,
         )
-    return pretrainer.encoder.cpu(), progress.table()
+    work.trainee.cpu()
+    if progress.latest()["spread"] < COLLAPSED:
+        logging.getLogger("unimontage").warning(
+            "collapsed: all embeddings point the same way (spread %.3f, healthy is near 1)", progress.latest()["spread"]
+        )
+    return progress.table()
 
 
 def _set_up(
-    recipe: Recipe, vocabulary: int, rates: int, seed: int, fabric: Fabric, state: Mapping[str, Any] | None
-) -> tuple[Pretrainer, nn.Module, Optimizer]:
-    """The bare module, the module that trains and the optimiser, drawn from ``seed`` or as a checkpoint left them."""
-    torch.manual_seed(seed)
-    pretrainer = Pretrainer(recipe, vocabulary, rates)
-    group = parameter_group(pretrainer.parameters(), recipe.schedule.lr)
-    optimizer = torch.optim.AdamW([group], weight_decay=recipe.schedule.weight_decay)
+    work: Work, schedule: PretrainingSchedule, fabric: Fabric, state: Mapping[str, Any] | None
+) -> tuple[nn.Module, Optimizer]:
+    """The module that trains and its optimiser, as drawn or as a checkpoint left them."""
+    apart = {id(parameter) for parameter in work.undecayed}
+    decayed = (parameter for parameter in work.trainee.parameters() if id(parameter) not in apart)
+    groups = [parameter_group(decayed, schedule.lr)]
+    if work.undecayed:
+        groups.append(parameter_group(work.undecayed, schedule.lr) | {"weight_decay": 0.0})
+    optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
     if state:
-        pretrainer.load_state_dict(state["model"])
-    model, optimizer = fabric.setup(pretrainer, optimizer)
+        work.trainee.load_state_dict(state["model"])
+    model, optimizer = fabric.setup(work.trainee, optimizer)
     if state:
         optimizer.load_state_dict(state["optimizer"])
-    return pretrainer, model, optimizer
+    return model, optimizer
 
 
-def _state(step: int, pretrainer: Pretrainer, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
-    """What :func:`_set_up` and the loop need to go on from ``step``."""
-    parts = {"model": pretrainer.state_dict(), "optimizer": optimizer.state_dict()}
-    return {"step": step, "history": progress.tensor()} | parts
-
-
-def _epoch(windows: int, schedule: PretrainingSchedule) -> tuple[int, int]:
-    """Steps in an epoch and segments in a batch."""
-    drawn = min(windows, schedule.windows_per_epoch)
-    batch = min(schedule.batch, drawn)
-    return drawn // batch, batch
-
-
-def _views(
-    segments: Sequence[Segments], options: Augmentation, seed: int, fabric: Fabric
-) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Two augmented views of each group of segments, with their channels and rates, on the device."""
-    generator = torch.Generator(device=fabric.device).manual_seed(seed)
-    views = []
-    for part in segments:
-        x, channel, rate = fabric.to_device((part.x, part.channel, part.rate))
-        views.append((*two_views(x, generator, options), channel, rate))
-    return views
-
-
-def _log(writer: SummaryWriter, row: Tensor, bar: tqdm) -> None:
-    values = dict(zip(HISTORY, row.tolist(), strict=True))
-    step = int(values.pop("step"))
+def _log(writer: SummaryWriter, step: int, values: Mapping[str, float], bar: tqdm) -> None:
     for name, value in values.items():
         writer.add_scalar(name, value, step)
-    bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()})
-
-
-def describe(recipe: Recipe, vocabulary: Vocabulary, rates: Sequence[float]) -> dict[str, object]:
-    """What one must know to rebuild the encoder of a recipe; JSON values only."""
-    encoder = json.loads(recipe.encoder.model_dump_json())
-    return {"encoder": encoder, "vocabulary": vocabulary.to_list(), "rates_hz": list(rates)}
+    bar.set_postfix({name: f"{values[name]:.3g}" for name in ("loss", "spread", "lr")})

@@ -18,7 +18,7 @@ from unimontage.models.spatial import GraphAttention, build_spatial, correlation
 from unimontage.models.weights import load_weights, read_config
 from unimontage.montage.positions import positions_3d
 from unimontage.montage.schema import Vocabulary
-from unimontage.training.answer import Start
+from unimontage.training.answer import UnivariateStart
 from unimontage.training.built import Built
 from unimontage.training.finetuning import predict
 from unimontage.training.folds import Fold
@@ -64,7 +64,13 @@ class OnNodes(nn.Module):
 
 
 def build(
-    arm: Universal, start: Start, pool: WindowPool, fold: Fold, classes: int, weights: Path | None, fabric: Fabric
+    arm: Universal,
+    start: UnivariateStart,
+    pool: WindowPool,
+    fold: Fold,
+    classes: int,
+    weights: Path | None,
+    fabric: Fabric,
 ) -> Built:
     """The arm's model for a target.
 
@@ -72,7 +78,7 @@ def build(
     ----------
     arm : Universal
         Graph, head and learning rates.
-    start : Start
+    start : UnivariateStart
         Architecture, electrodes and sampling rates, as in pre-training.
     pool : WindowPool
         The target's electrodes and rate.

@@ -1,6 +1,7 @@
 """The window store: what preprocessing writes and everything later reads."""
 
 from unimontage.windows.pool import WindowPool
-from unimontage.windows.store import WindowStore, write_windows
+from unimontage.windows.store import WindowStore
+from unimontage.windows.writer import WindowWriter, write_windows
 
-__all__ = ["WindowPool", "WindowStore", "write_windows"]
+__all__ = ["WindowPool", "WindowStore", "WindowWriter", "write_windows"]

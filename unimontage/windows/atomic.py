@@ -23,14 +23,26 @@ def atomic(path: Path | str) -> Iterator[Path]:
         The disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    aside = beside(path)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Name of the file that this process writes before it becomes ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into a UserError."""
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"{path} could not be written: {os.strerror(error.errno) if error.errno else error}",

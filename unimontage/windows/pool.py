@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,50 +13,91 @@ from unimontage.windows.store import WindowStore
 
 @dataclass(frozen=True)
 class WindowPool:
-    """Windows that share channels and rate.
+    """Windows that share channels and rate, left on disk until they are asked for.
 
     Attributes
     ----------
-    signal : ndarray or memmap, shape (N, C, T), float32
-        Microvolt.
+    stores : tuple of WindowStore
+        One a subject; the pool's windows are theirs, end to end.
     ids : Index, length N
         Window ids.
     domain : ndarray of str, shape (N,)
         ``subject/session`` of every window.
-    channels : tuple of str
-        Electrodes.
-    sfreq_hz : float
-        Sampling rate.
     """
 
-    signal: np.ndarray
+    stores: tuple[WindowStore, ...]
     ids: pd.Index
     domain: np.ndarray
-    channels: tuple[str, ...]
-    sfreq_hz: float
 
     @classmethod
     def of(cls, stores: Sequence[WindowStore]) -> "WindowPool":
-        """Put stores end to end; a single one stays on disk until it is indexed.
+        """Put stores end to end without reading their signals.
 
         Raises
         ------
         UserError
-            Two stores differ in channels or rate.
+            Two stores differ in channels, rate or window length.
         """
         first = stores[0]
         for other in stores[1:]:
-            if (other.channels, other.sfreq_hz) != (first.channels, first.sfreq_hz):
+            if _kind(other) != _kind(first):
                 raise UserError(
                     f"{first.attributes['subject']} and {other.attributes['subject']} differ in channels or rate",
-                    expected="one montage and one rate within a dataset",
+                    expected="one montage, one rate and one window length within a dataset",
                     mend="preprocess both with the same options",
                 )
         tables = [store.table.assign(subject=store.attributes["subject"]) for store in stores]
         table = pd.concat(tables, ignore_index=True)
-        signal = first.signal if len(stores) == 1 else np.concatenate([store.signal for store in stores])
         domain = table["subject"].str.cat(table["session"], sep="/").to_numpy(dtype=object)
-        return cls(signal, pd.Index(table["window"]), domain, first.channels, first.sfreq_hz)
+        return cls(tuple(stores), pd.Index(table["window"]), domain)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Electrodes, in the order of axis 1."""
+        return self.stores[0].channels
+
+    @property
+    def sfreq_hz(self) -> float:
+        """Sampling rate."""
+        return self.stores[0].sfreq_hz
+
+    @property
+    def n_times(self) -> int:
+        """Samples of a window."""
+        return self.stores[0].signal.shape[2]
+
+    @cached_property
+    def scale(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Median and robust standard deviation of each channel, microvolt, by domain; two arrays of shape (C,).
+
+        NaN where the domain lacks the channel.
+
+        Raises
+        ------
+        UserError
+            A store was written without them.
+        """
+        found = {}
+        for store in self.stores:
+            if "scale" not in store.attributes:
+                raise UserError(
+                    f"the window store of subject {store.attributes['subject']} says nothing of its scale",
+                    expected="a store written by rule preprocess",
+                    mend="delete the store and run the same command again",
+                )
+            for session, scale in store.attributes["scale"].items():
+                pair = np.array(scale["median"], dtype=float), np.array(scale["sd"], dtype=float)
+                found[f"{store.attributes['subject']}/{session}"] = pair
+        return found
+
+    @cached_property
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """Channels that each domain lacks; its windows hold NaN there."""
+        found = dict.fromkeys(pd.unique(self.domain), ())
+        for store in self.stores:
+            lacking = store.attributes.get("missing", {})
+            found |= {f"{store.attributes['subject']}/{session}": tuple(names) for session, names in lacking.items()}
+        return found
 
     def rows(self, windows: Sequence[str]) -> np.ndarray:
         """Positions of window ids.
@@ -72,3 +114,36 @@ class WindowPool:
                 f"window {missing} is not in the window store", expected="the windows the split was made from"
             )
         return rows
+
+    def windows(self, positions: np.ndarray) -> np.ndarray:
+        """Read windows.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n,)
+            As :meth:`rows` gives them, in any order, repeated or not.
+
+        Returns
+        -------
+        ndarray, shape (n, C, T), float32
+            Microvolt, in the order of ``positions``.
+
+        Raises
+        ------
+        IndexError
+            A position is not in the pool.
+        """
+        positions = np.asarray(positions, dtype=np.intp)
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self.ids):
+            raise IndexError(f"positions {positions.min()}..{positions.max()} of {len(self.ids)} windows")
+        ends = np.cumsum([len(store.signal) for store in self.stores])
+        owner = np.searchsorted(ends, positions, side="right")  # (n,)
+        out = np.empty((len(positions), len(self.channels), self.n_times), dtype=np.float32)
+        for index in np.unique(owner):
+            store, here = self.stores[index], owner == index
+            out[here] = store.signal[positions[here] - (ends[index] - len(store.signal))]
+        return out
+
+
+def _kind(store: WindowStore) -> tuple[tuple[str, ...], float, int]:
+    return store.channels, store.sfreq_hz, store.signal.shape[2]

@@ -1,9 +1,7 @@
 """One HDF5 file a subject: windows in microvolt, the table that describes them, and where they came from."""
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
-from unimontage.windows.atomic import atomic
 
 KEYS = ("window", "session", "trial", "start_s", "start_sample", "digest")
+"""Columns of a window table that are no labels."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class WindowStore:
     sfreq_hz : float
         Sampling rate of axis 2.
     attributes : dict
-        Dataset, subject, whether synthetic, hashes of table and source files, preprocessing.
+        Dataset, subject, whether synthetic, hashes of table and source files, preprocessing; ``scale``: by session, the
+        median and robust standard deviation of every channel; ``missing``: by session, the channels that hold NaN.
     """
 
     signal: np.ndarray
@@ -58,9 +57,9 @@ class WindowStore:
                 memory = np.memmap(
                     path, dtype=signal.dtype, mode="r", offset=signal.id.get_offset(), shape=signal.shape
                 )
-                columns = json.loads(bytes(file.attrs["columns"]))
+                columns = json.loads(bytes(file["columns"][()]))
                 table = pd.DataFrame({name: _column(file["table"][name]) for name in columns})
-                attributes = json.loads(bytes(file.attrs["attributes"]))
+                attributes = json.loads(bytes(file["attributes"][()]))
                 return cls(memory, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing", mend="run the same command again") from error
@@ -70,6 +69,11 @@ class WindowStore:
                 expected="an HDF5 file written by rule preprocess",
                 mend=f"rm {path} and run the same command again",
             ) from error
+
+
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with text as objects, whatever text type pandas prefers."""
+    return pd.DataFrame({n: c.astype(object) if c.dtype.kind not in "iufb" else c for n, c in table.items()})
 
 
 def _column(column: h5py.Dataset) -> np.ndarray:
@@ -84,69 +88,3 @@ def table_hash(table: pd.DataFrame) -> str:
         digest.update(name.encode())
         digest.update("\0".join(values).encode() if values.dtype == object else values.tobytes())
     return digest.hexdigest()
-
-
-def write_windows(
-    path: Path | str,
-    signal: np.ndarray,
-    table: pd.DataFrame,
-    *,
-    channels: Sequence[str],
-    sfreq_hz: float,
-    attributes: Mapping[str, Any],
-) -> None:
-    """Write a window store; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    path : Path or str
-        Where to.
-    signal : ndarray, shape (N, C, T)
-        Microvolt.
-    table : DataFrame, N rows
-        Columns of :data:`KEYS` first, then the labels.
-    channels : sequence of str, length C
-        Canonical electrode names.
-    sfreq_hz : float
-        Sampling rate.
-    attributes : mapping
-        What else travels with the windows; JSON values only.
-
-    Raises
-    ------
-    UserError
-        The parts do not fit each other, an id stands twice, or the disk is full.
-    """
-    if len(table) != len(signal) or len(channels) != signal.shape[1] or tuple(table.columns[: len(KEYS)]) != KEYS:
-        raise UserError(
-            f"{path}: {signal.shape} samples, {len(table)} table rows, {len(channels)} channel names",
-            expected="one row a window, one name a channel and the store's own columns",
-        )
-    if table["window"].duplicated().any():
-        raise UserError(f"{path}: window {table['window'][table['window'].duplicated()].iloc[0]} stands twice")
-    everything = dict(attributes) | {
-        "channels": list(channels),
-        "sfreq_hz": float(sfreq_hz),
-        "unit": "uV",
-        "table_hash": table_hash(_plain(table)),
-    }
-    buffer = io.BytesIO()  # HDF5 itself cannot close a file on a full disk, and crashes when the process ends
-    with h5py.File(buffer, "w") as file:
-        file.create_dataset("signal", data=np.ascontiguousarray(signal, dtype=np.float32))
-        group = file.create_group("table")
-        for name, values in _plain(table).items():
-            group.create_dataset(name, data=_fixed(values) if values.dtype == object else values.to_numpy())
-        file.attrs["columns"] = np.bytes_(json.dumps(list(table.columns)))
-        file.attrs["attributes"] = np.bytes_(json.dumps(everything))
-    with atomic(path) as aside:
-        aside.write_bytes(buffer.getbuffer())
-
-
-def _fixed(values: pd.Series) -> np.ndarray:
-    """Text of fixed width: HDF5 keeps text of any length in a heap, and reads a damaged heap for ever."""
-    return np.char.encode(values.to_numpy(dtype=str), "utf-8")
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with text as objects, whatever text type pandas prefers."""
-    return pd.DataFrame({n: c.astype(object) if c.dtype.kind not in "iufb" else c for n, c in table.items()})

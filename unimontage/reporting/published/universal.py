@@ -1,10 +1,6 @@
 """Published accuracies of the universal system (arXiv 2511.08444), each with how far it can be trusted."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
-
-import pandas as pd
+from unimontage.reporting.published.value import PublishedValue
 
 LEAKY_FOLDS = (
     "Accuracies this high are expected when windows of one clip fall on both sides of a random fold, and are doubtful "
@@ -31,38 +27,9 @@ SMALL_GAP = "The gap to the other pre-training corpora is about a point or less,
 UNION_LOSES = "The union of channels does worse here than their intersection, although the union is the proposal."
 
 
-@dataclass(frozen=True)
-class PaperValue:
-    """One published number.
-
-    Parameters
-    ----------
-    key : str
-        Row of the article, as an arm's ``paper`` names it.
-    dataset : str
-        Key of the target dataset.
-    value : float or None
-        Percent; None where the article reports a failure and no number.
-    origin : {"quoted", "derived"}
-        Printed in the article, or computed from what it prints.
-    notes : tuple of str
-        What to know before comparing with it, a remark each.
-    gain : float or None
-        The difference to the full model that the article prints, in points; a derived value comes from it.
-    metric : str
-    """
-
-    key: str
-    dataset: str
-    value: float | None
-    origin: Literal["quoted", "derived"]
-    notes: tuple[str, ...]
-    gain: float | None = None
-    metric: str = "accuracy"
-
-
-def _row(key: str, dataset: str, value: float | None, *notes: str, gain: float | None = None) -> PaperValue:
-    return PaperValue(key, dataset, value, "quoted" if gain is None else "derived", notes, gain)
+def _row(row: str, dataset: str, value: float | None, *notes: str, gain: float | None = None) -> PublishedValue:
+    origin = "quoted" if gain is None else "derived"
+    return PublishedValue("universal", "", row, dataset, "accuracy", value, origin=origin, notes=notes, gain=gain)
 
 
 DOUBTS = (LEAKY_FOLDS, UNSTATED)
@@ -81,18 +48,3 @@ VALUES = (
     _row("transfer_intersection", "dreamer", 94.08, *RATINGS_DOUBTS, SMALL_GAP),
     _row("within", "dreamer", 93.93, *RATINGS_DOUBTS, SEEN_IN_PRETRAINING, SMALL_GAP),
 )
-
-
-def lookup(
-    key: str | None, dataset: str, metric: str = "accuracy", values: Iterable[PaperValue] = VALUES
-) -> PaperValue | None:
-    """Published number of an arm on a dataset, or None where the article has none."""
-    return next((row for row in values if (row.key, row.dataset, row.metric) == (key, dataset, metric)), None)
-
-
-def as_frame(values: Iterable[PaperValue] = VALUES) -> pd.DataFrame:
-    """All published numbers: columns ``key, dataset, metric, value, origin, gain, note``; percent and points."""
-    columns = ["key", "dataset", "metric", "value", "origin", "gain", "notes"]
-    rows = [[getattr(value, column) for column in columns] for value in values]
-    table = pd.DataFrame(rows, columns=columns).astype({"value": "float64", "gain": "float64"})
-    return table.assign(note=table.pop("notes").map(" ".join))

@@ -1,0 +1,200 @@
+"""How fast a night is preprocessed, beside mne and beside reading the file.
+
+Run it by hand on a quiet machine: ``python -m benchmarks.preprocessing --hours 8``. Every measurement is a process of
+its own, the competitors take turns, and ratios are taken within a round.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+RATE_HZ, NEW_HZ, EPOCH_S = 1000.0, 100.0, 30.0
+STEPS = {"highpass_hz": 0.3, "lowpass_hz": 40.0, "notch_hz": 50.0, "resample_hz": NEW_HZ}
+RESULTS = Path(__file__).parent / "results"
+LENGTH = round(EPOCH_S * NEW_HZ)
+
+
+def write_night(path: Path, hours: float, channels: int) -> None:
+    """A file of noise and alpha, written piece by piece; SYNTHETIC."""
+    from unimontage.datasets.edf import Track, stream_edf
+
+    rng, minutes = np.random.default_rng(0), max(1, round(hours * 60))
+    time_s = np.arange(60_000) / RATE_HZ
+
+    def pieces() -> Iterator[np.ndarray]:
+        for _ in range(minutes):
+            noise = 30 * rng.standard_normal((channels, len(time_s)), dtype=np.float32)
+            yield noise + np.float32(20) * np.sin(2 * np.pi * 10 * time_s).astype(np.float32)
+
+    tracks = [Track(f"E{i + 1}", RATE_HZ, "uV", 3000.0) for i in range(channels)]
+    stream_edf(path, tracks, 1, minutes * 60, datetime(2000, 1, 1), pieces())
+
+
+def plain_read(path: Path, threads: int) -> None:
+    """The bytes of the file, nothing else."""
+    buffer = bytearray(2**24)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+def mne_steps(path: Path, threads: int) -> None:
+    """Filter, notch and resampling one after the other, with the recording in memory; epochs as float32."""
+    raw = open_raw(path).load_data(verbose="ERROR")
+    raw.filter(STEPS["highpass_hz"], STEPS["lowpass_hz"], picks="all", n_jobs=threads, verbose="ERROR")
+    raw.notch_filter(STEPS["notch_hz"], picks="all", n_jobs=threads, verbose="ERROR")
+    # Without npad=0 mne pads to a length that the ratio of the rates does not divide, and displaces the signal.
+    raw.resample(NEW_HZ, npad=0, n_jobs=threads, verbose="ERROR")
+    data = raw.get_data()[:, : raw.n_times // LENGTH * LENGTH] * 1e6
+    data.reshape(len(data), -1, LENGTH).transpose(1, 0, 2).astype(np.float32)
+
+
+def one_pass(path: Path, threads: int) -> None:
+    """The same work by unimontage: epochs of the conditioned signal as float32, one stretch after the other."""
+    from unimontage.signal.filtering import design
+    from unimontage.signal.streaming import Reader, conditioned, windows_of
+
+    raw = open_raw(path)
+    reader = Reader(raw, raw.ch_names)
+    stretches = conditioned(reader, [0], design(RATE_HZ, [reader.samples], **STEPS), threads)
+    starts = np.arange(round(reader.samples * NEW_HZ / RATE_HZ) // LENGTH) * LENGTH
+    for _ in windows_of(stretches, starts, LENGTH):
+        pass
+
+
+def whole_stage(path: Path, threads: int) -> None:
+    """Rule preprocess: inspection, conditioning, digests, scale and the window store on disk."""
+    from dataclasses import replace
+
+    from unimontage.config.data import Preprocessing
+    from unimontage.datasets.eegmmidb import FACTS
+    from unimontage.datasets.facts import Recording
+    from unimontage.stages import preprocess as stage
+
+    raw = open_raw(path)
+    onset = np.arange(int(raw.n_times / RATE_HZ / EPOCH_S)) * EPOCH_S
+    trials = pd.DataFrame({"trial": np.arange(len(onset)) + 1, "onset_s": onset, "duration_s": EPOCH_S})
+    facts = replace(FACTS, sfreq_hz=RATE_HZ, channels=tuple(raw.ch_names), continuous=True)
+    stage.load = lambda key: SimpleNamespace(FACTS=facts, read=lambda root, subject, session: Recording(raw, trials))
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source = Path(folder) / "source.json"
+        source.write_text(json.dumps({"root": folder, "synthetic": True, "files": []}))
+        stage.preprocess(
+            stage.PreprocessRequest(
+                code="",
+                source=source,
+                dataset="night",
+                subject="n1",
+                sessions=("1",),
+                channels=tuple(raw.ch_names),
+                preprocessing=Preprocessing(**STEPS),
+                length_s=EPOCH_S,
+                step_s=EPOCH_S,
+                windows=Path(folder) / "n1.h5",
+                quality=Path(folder) / "n1.json",
+                threads=threads,
+            )
+        )
+
+
+WORK = {work.__name__: work for work in (plain_read, mne_steps, one_pass, whole_stage)}
+
+
+def open_raw(path: Path):
+    import mne
+
+    return mne.io.read_raw_edf(path, preload=False, verbose="ERROR")
+
+
+def measure(what: str, night: Path, warm_up: Path, threads: int) -> None:
+    """Print seconds and memory of one piece of work; what it imports was loaded by a minute of the same before."""
+    WORK[what](warm_up, threads)
+    wall, cpu = time.perf_counter(), time.process_time()
+    WORK[what](night, threads)
+    taken = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"what": what, "wall_s": taken[0], "cpu_s": taken[1], "peak_rss_mb": peak}))
+
+
+def compare(hours: float, channels: int, rounds: int, threads: int) -> pd.DataFrame:
+    """Measurements of all rounds, one row each."""
+    quiet = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        night, warm_up = Path(folder) / "night.edf", Path(folder) / "minute.edf"
+        write_night(night, hours, channels)
+        write_night(warm_up, 1 / 60, channels)
+        for number in range(rounds):
+            order = list(WORK) if number % 2 == 0 else list(WORK)[::-1]
+            for what in order:
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.preprocessing",
+                    "--measure",
+                    what,
+                    str(night),
+                    str(warm_up),
+                ]
+                done = subprocess.run(
+                    [*command, "--threads", str(threads)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env=os.environ | quiet,
+                )
+                rows.append({"round": number + 1} | json.loads(done.stdout.splitlines()[-1]))
+                print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
+def summary(table: pd.DataFrame, title: str) -> str:
+    """Medians, and the median over rounds of the ratio to mne and to reading the file."""
+    wall = table.pivot(index="round", columns="what", values="wall_s")
+    lines = [f"# Preprocessing, {title}", "", "SYNTHETIC recording. Medians over rounds; ratios within a round.", ""]
+    lines += ["| work | wall s | CPU s | peak RSS MB | mne / this | this / plain read |", "|---|---|---|---|---|---|"]
+    for what in WORK:
+        part = table[table["what"] == what]
+        wall_s, cpu_s, peak = (statistics.median(part[name]) for name in ("wall_s", "cpu_s", "peak_rss_mb"))
+        faster, slower = ((wall["mne_steps"] / wall[what]).median(), (wall[what] / wall["plain_read"]).median())
+        lines.append(f"| {what} | {wall_s:.2f} | {cpu_s:.2f} | {peak:.0f} | {faster:.1f} | {slower:.1f} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=0.5)
+    parser.add_argument("--channels", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        what, night, warm_up = given.measure
+        measure(what, Path(night), Path(warm_up), given.threads)
+        return
+    table = compare(given.hours, given.channels, given.rounds, given.threads)
+    title = f"{given.hours:g} h, {given.channels} channels, {RATE_HZ:g} to {NEW_HZ:g} Hz, threads {given.threads}"
+    text = summary(table, f"{title}, {platform.machine()}, {os.cpu_count()} cores")
+    RESULTS.mkdir(exist_ok=True)
+    table.to_csv(RESULTS / "preprocessing.csv", index=False)
+    (RESULTS / "preprocessing.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

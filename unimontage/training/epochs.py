@@ -1,0 +1,213 @@
+"""Pre-training on whole epochs of several montages at once, with one or several objectives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from unimontage.config.recipes import AlignedRecipe
+from unimontage.models.aligned import AlignedEncoder
+from unimontage.objectives import build_segment_objective
+from unimontage.objectives.collapse import embedding_spread
+from unimontage.objectives.weighting import TaskWeighting
+from unimontage.signal.normalise import scale_of, scaled
+from unimontage.training.answer import AlignedStart
+from unimontage.windows import WindowPool, WindowStore
+from unimontage.windows.nights import Nights
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What one objective draws from one dataset: B examples of V epochs.
+
+    Attributes
+    ----------
+    x : Tensor, shape (B, V, C, T)
+        Each recording scaled by itself.
+    present : Tensor, shape (B, C), bool, or None
+        Channels that the recording of each example has; the others are zero in ``x``. None: all.
+    microvolt : Tensor, shape (B,)
+        One microvolt in the units of ``x``.
+    labels : Tensor, shape (B,)
+        What the sampling decided, zeros where it decides nothing.
+    """
+
+    x: Tensor
+    present: Tensor | None
+    microvolt: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Source:
+    """The epochs of one dataset that pre-training may see.
+
+    Attributes
+    ----------
+    pool : WindowPool
+        All windows of its subjects.
+    rows : ndarray, shape (N,)
+        Windows that may be seen, night by night and in order of time.
+    nights : Nights
+        Where these lie in time.
+    median, deviation : ndarray, shape (N, C), float32
+        Scale of each window's recording, in microvolt.
+    """
+
+    pool: WindowPool
+    rows: np.ndarray
+    nights: Nights
+    median: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, pool: WindowPool, allowed: Sequence[str]) -> "Source":
+        """The allowed windows of a pool; an epoch's number is its place in the recording, counted in window lengths."""
+        rows = np.flatnonzero(pool.ids.isin(allowed))
+        recording = np.unique(pool.domain[rows], return_inverse=True)[1]
+        starts = np.concatenate([store.table["start_sample"].to_numpy() for store in pool.stores])
+        epoch = starts[rows] // pool.n_times
+        order = np.lexsort((epoch, recording))
+        rows, nights = rows[order], Nights(recording[order], epoch[order])
+        return cls(pool, rows, nights, *scale_of(pool.domain[rows], pool.scale))
+
+    def examples(self, index: np.ndarray, labels: np.ndarray) -> Examples:
+        """Gather epochs by their position among those that may be seen, shape (B, V)."""
+        flat, first = index.reshape(-1), index[:, 0]
+        x = scaled(self.pool.windows(self.rows[flat]), self.median[flat], self.deviation[flat])  # (B V, C, T)
+        present = None
+        if self.lacking:
+            present = torch.from_numpy(~np.isnan(self.deviation[first]))  # (B, C)
+            np.nan_to_num(x, copy=False, nan=0.0)
+        microvolt = torch.from_numpy(1 / np.nanmedian(self.deviation[first], axis=1))
+        return Examples(torch.from_numpy(x).unflatten(0, index.shape), present, microvolt, torch.from_numpy(labels))
+
+    @cached_property
+    def lacking(self) -> bool:
+        """Whether any recording lacks a channel."""
+        return bool(np.isnan(self.deviation).any())
+
+
+class Trainee(nn.Module):
+    """Alignment, encoder, one head an objective, and the weights that the objectives are summed with."""
+
+    def __init__(self, recipe: AlignedRecipe, start: AlignedStart) -> None:
+        super().__init__()
+        self.encoder = AlignedEncoder.build(start.alignment, start.encoder, start.montages, start.samples)
+        options = {name: objective.model_dump() for name, objective in recipe.objectives.items()}
+        self.objectives = nn.ModuleDict(
+            {
+                name: build_segment_objective(
+                    chosen.pop("kind"), self.encoder.d, samples=start.samples, sfreq_hz=start.sfreq_hz, **chosen
+                )
+                for name, chosen in options.items()
+            }
+        )
+        lowest = {name: objective.lowest for name, objective in self.objectives.items()}
+        self.weighting = TaskWeighting(lowest, recipe.weighting)
+
+    def forward(self, batch: Mapping[str, Mapping[str, tuple[Tensor, Tensor | None, Tensor]]]) -> tuple[Tensor, dict]:
+        """Weighted loss, each objective's loss averaged over datasets; the spread of the embeddings, losses, weights.
+
+        Parameters
+        ----------
+        batch : mapping
+            Dataset to objective to segments (M, C, T), present channels (M, C) or None for all, and labels.
+        """
+        losses: dict[str, list[Tensor]] = {name: [] for name in self.objectives}
+        spreads = []
+        for dataset, drawn in batch.items():
+            for name, (x, present, labels) in drawn.items():
+                h = self.encoder.embed(x, dataset, present)  # (M, d)
+                losses[name].append(self.objectives[name](h, labels))
+                spreads.append(embedding_spread(h.detach()))
+        means = {name: torch.stack(values).mean() for name, values in losses.items()}
+        total, report = self.weighting(means)
+        measured = {f"loss_{name}": value.detach() for name, value in means.items()} | report
+        return total, {"spread": torch.stack(spreads).mean()} | measured
+
+
+class AlignedWork:
+    """A recipe of kind ``aligned`` on the nights of one or several datasets.
+
+    Parameters
+    ----------
+    sources : mapping
+        Dataset to its epochs.
+    recipe : AlignedRecipe
+        Objectives, weighting and schedule.
+    start : AlignedStart
+        Alignment, encoder and montages.
+    seed : int
+        Seed of the initial weights and of all draws.
+    """
+
+    def __init__(self, sources: Mapping[str, Source], recipe: AlignedRecipe, start: AlignedStart, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.trainee = Trainee(recipe, start)
+        self.undecayed = tuple(self.trainee.weighting.parameters())
+        self._sources, self._recipe, self._start, self._seed = dict(sources), recipe, start, seed
+        smallest = min(len(source.rows) for source in sources.values())
+        self._batch = min(recipe.schedule.batch, smallest)
+        self.steps_per_epoch = max(1, min(smallest, recipe.schedule.windows_per_epoch) // self._batch)
+
+    @property
+    def kept(self) -> AlignedEncoder:
+        """Alignment and encoder."""
+        return self.trainee.encoder
+
+    def batch_at(self, step: int) -> dict[str, dict[str, Examples]]:
+        """Examples of each dataset for each objective."""
+        rng = np.random.default_rng([self._seed, 2, step])
+        return {
+            dataset: {
+                name: source.examples(*objective.sample(source.nights, self._batch, rng))
+                for name, objective in self.trainee.objectives.items()
+            }
+            for dataset, source in self._sources.items()
+        }
+
+    def inputs(self, batch: Mapping[str, Mapping[str, Examples]], generator: torch.Generator, fabric: Fabric) -> dict:
+        """Segments that pass alignment and encoder, with the channels present in them and their labels."""
+        return {
+            dataset: {name: self._segments(name, examples, generator, fabric) for name, examples in drawn.items()}
+            for dataset, drawn in batch.items()
+        }
+
+    def _segments(
+        self, name: str, examples: Examples, generator: torch.Generator, fabric: Fabric
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        x, present, microvolt, labels = fabric.to_device(
+            (examples.x, examples.present, examples.microvolt, examples.labels)
+        )
+        if self.trainee.encoder.single:
+            x, present = _one_channel(x, present, generator), None
+        segments, labels = self.trainee.objectives[name].segments(x, labels, generator, microvolt=microvolt)
+        if present is not None:  # what belongs to one example stands together
+            present = present.repeat_interleave(len(segments) // len(present), dim=0)  # (M, C)
+        return segments, present, labels
+
+    def describe(self) -> dict[str, Any]:
+        """What one must know to rebuild alignment and encoder; JSON values."""
+        return self._start.model_dump(mode="json", exclude={"target"})
+
+
+def _one_channel(x: Tensor, present: Tensor | None, generator: torch.Generator) -> Tensor:
+    """One random channel of each example, of those that are there: (B, V, 1, T) of x (B, V, C, T)."""
+    lot = torch.ones(x.shape[0], x.shape[2], device=x.device) if present is None else present.float()
+    chosen = torch.multinomial(lot, 1, generator=generator)[:, None, :, None]  # (B, 1, 1, 1)
+    return x.take_along_dim(chosen, dim=2)
+
+
+def work(
+    stores: Sequence[WindowStore], windows: Sequence[str], recipe: AlignedRecipe, start: AlignedStart, seed: int
+) -> AlignedWork:
+    """A recipe on the windows of some stores that it may see, dataset by dataset."""
+    pools = {dataset: [s for s in stores if s.attributes["dataset"] == dataset] for dataset in start.montages}
+    sources = {dataset: Source.of(WindowPool.of(members), windows) for dataset, members in pools.items()}
+    return AlignedWork(sources, recipe, start, seed)
