@@ -68,7 +68,7 @@ def test_facts_hold_together(key):
         ("sleep_edf", 2, 78, 2),
         ("isruc", 6, 100, 1),
         ("anphy", 11, 29, 1),
-        ("dreams", 2, 6, 1),
+        ("dreams", 1, 6, 1),
     ],
 )
 def test_counts_are_the_published_ones(key, channels, subjects, sessions):

@@ -36,6 +36,8 @@ EXCERPTS = {
     "excerpt5": ("CZ-A1", 200.0),
     "excerpt6": ("CZ-A1", 200.0),
 }
+CENTRAL = "CZ"
+"""What the one channel is called in every excerpt, so that all share a montage; in two of them it is C3."""
 EXCERPT_S, TOLERANCE_S = 1800.0, 5.0  # one excerpt is 140 samples longer
 SCORED_S = 5.0  # a stage is written every 5 s, though judged for 20 s
 
@@ -58,7 +60,7 @@ FACTS = DatasetFacts(
     url="https://doi.org/10.5281/zenodo.2650142",
     how_to_obtain="take DatabaseSpindles from https://doi.org/10.5281/zenodo.2650142 and unpack it",
     sfreq_hz=200.0,
-    channels=("C3", "CZ"),
+    channels=(CENTRAL,),
     subjects=tuple(EXCERPTS),
     sessions=("1",),
     trials=round(EXCERPT_S / EPOCH_S),
@@ -86,8 +88,8 @@ def read(root: Path, subject: str, session: str) -> Recording:
     Returns
     -------
     Recording
-        One channel, C3 or CZ; the other one is missing. Loaded, a text file being hardly readable by parts. Label
-        column ``stage``: 0 W, 1 N1, 2 N2, 3 N3, 4 REM, what most of an epoch has.
+        One channel, which is called CZ although it is C3 in two excerpts. Loaded, a text file being hardly readable by
+        parts. Label column ``stage``: 0 W, 1 N1, 2 N2, 3 N3, 4 REM, what most of an epoch has.
 
     Raises
     ------
@@ -108,9 +110,9 @@ def read(root: Path, subject: str, session: str) -> Recording:
             expected=f"{EXCERPT_S:g} s",
             mend=mend,
         )
-    raw = mne.io.RawArray(data[None] * UV, mne.create_info([channel], rate, "eeg"), verbose="ERROR")
+    raw = mne.io.RawArray(data[None] * UV, mne.create_info([CENTRAL], rate, "eeg"), verbose="ERROR")
     trials, dropped = fit(_hypnogram(scoring), seconds, mend)
-    return Recording(raw, trials, tuple(name for name in FACTS.channels if name != channel), dropped)
+    return Recording(raw, trials, dropped=dropped)
 
 
 def _read_signal(path: Path, channel: str, mend: str) -> np.ndarray:
