@@ -30,4 +30,6 @@ wildcard_constraints:
     subject="[A-Za-z0-9]+",
     corpus="[a-z0-9_+]+",
     holdout=r"all|none|training-subjects|without-group-\d+",
+    compressor="compressor-[0-9a-f]{8}",
+    selection="[a-z0-9_]+-[a-z0-9]+pct-[0-9a-f]{8}",
     seed=r"\d+",

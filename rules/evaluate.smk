@@ -10,6 +10,7 @@ rule score:
         scores=paths.scores,
     params:
         arms=params_of.arms,
+        kept=params_of.kept_of_target,
         threshold_inclusive=experiment.splits.threshold_inclusive,
         code=fingerprint("stages.evaluate"),
     log:
@@ -98,11 +99,37 @@ rule contrast:
 
 
 rule pooled:
-    """Score a target whose windows are nights: over all test windows together, class by class, and one night."""
+    """Score a target over all its test windows together, subjects pooled."""
     input:
         scores=paths.scores,  # changes whenever a prediction does, and keeps the DAG small
     output:
         table=paths.pooled,
+    params:
+        windows=inputs.dataset_windows,
+        predictions=inputs.predictions,
+        arms=params_of.arms,
+        reference=params_of.reference,
+        threshold_inclusive=experiment.splits.threshold_inclusive,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.pooled"),
+    log:
+        paths.log("pooled", "comparison", "dataset", "task", "protocol"),
+    benchmark:
+        paths.benchmark("pooled", "comparison", "dataset", "task", "protocol")
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=minutes(60),
+    container:
+        compute
+    script:
+        "../workflow/scripts/pooled.py"
+
+
+rule nights:
+    """The F1 of each sleep stage, and one night."""
+    input:
+        pooled=paths.pooled,
+    output:
         classes=report(
             paths.figure("classes"),
             caption="../workflow/report/per_class_f1.rst",
@@ -120,19 +147,18 @@ rule pooled:
         predictions=inputs.predictions,
         arms=params_of.arms,
         reference=params_of.reference,
-        evaluation=plain(experiment.evaluation),
         code=fingerprint("stages.pooled"),
     log:
-        paths.log("pooled", "comparison", "dataset", "task", "protocol"),
+        paths.log("nights", "comparison", "dataset", "task", "protocol"),
     benchmark:
-        paths.benchmark("pooled", "comparison", "dataset", "task", "protocol")
+        paths.benchmark("nights", "comparison", "dataset", "task", "protocol")
     resources:
-        mem_mb=gigabytes(8),
-        runtime=minutes(60),
+        mem_mb=gigabytes(4),
+        runtime=minutes(30),
     container:
         compute
     script:
-        "../workflow/scripts/pooled.py"
+        "../workflow/scripts/nights.py"
 
 
 rule published:
@@ -233,3 +259,56 @@ rule efficiency:
         compute
     script:
         "../workflow/scripts/efficiency.py"
+
+
+rule distilled:
+    """What pre-training on a part of the windows is worth, and what it costs."""
+    input:
+        pooled=inputs.all_pooled,
+        selections=inputs.selections,
+        weights=inputs.distilled_weights,  # whose benchmarks say what they cost
+    output:
+        csv=paths.table("csv", "distilled"),
+        html=report(
+            paths.table("html", "distilled"),
+            caption="../workflow/report/distill_tables.rst",
+            category="Results",
+            labels={"comparison": "{comparison}", "what": "the article's tables"},
+        ),
+        txt=paths.table("txt", "distilled"),
+        curves=report(
+            paths.table("png", "kept"),
+            caption="../workflow/report/selection_curves.rst",
+            category="Distillation",
+            labels={"comparison": "{comparison}", "what": "scores by share kept"},
+        ),
+        cost=report(
+            paths.table("png", "hours"),
+            caption="../workflow/report/cost_curves.rst",
+            category="Distillation",
+            labels={"comparison": "{comparison}", "what": "scores by hours"},
+        ),
+        coverage=report(
+            paths.table("png", "coverage"),
+            caption="../workflow/report/coverage.rst",
+            category="Distillation",
+            labels={"comparison": "{comparison}", "what": "coverage"},
+        ),
+    params:
+        methods=params_of.methods,
+        kept=params_of.kept,
+        costs=inputs.costs,
+        title=params_of.title,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.distilled"),
+    log:
+        paths.log("distilled", "comparison"),
+    benchmark:
+        paths.benchmark("distilled", "comparison")
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/distilled.py"

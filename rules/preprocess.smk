@@ -14,8 +14,8 @@ rule preprocess:
         sessions=params_of.sessions,
         channels=params_of.channels,
         preprocessing=params_of.preprocessing,
-        length_s=experiment.windows.length_s,
-        step_s=experiment.windows.step_s,
+        length_s=params_of.length_s,
+        step_s=params_of.step_s,
         code=params_of.dataset_code("stages.preprocess"),
     log:
         paths.log("preprocess", "dataset", "subject"),

@@ -4,7 +4,8 @@
 rule pretrain:
     """Pre-train one recipe on one corpus with one seed."""
     input:
-        ids=paths.pretraining_split,  # changes whenever one of its windows does, and keeps the DAG small
+        ids=inputs.pretraining_ids,  # changes whenever one of its windows does, and keeps the DAG small
+        tokenizer=inputs.tokenizer,
     output:
         weights=paths.weights,
         config=paths.weights_config,

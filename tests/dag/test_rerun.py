@@ -73,12 +73,13 @@ targets = [
 starts = plan.pretrainings()
 jobs = {
     **dict.fromkeys(("twin", "locate", "preprocess"), per_dataset),
-    **dict.fromkeys(("audit", "score", "figures", "attention", "pooled"), targets),
+    **dict.fromkeys(("audit", "score", "figures", "attention", "pooled", "nights"), targets),
     "split": [target | {"subject": "s01"} for target in targets],
     **dict.fromkeys(("corpus", "pretrain", "pretraining_figure", "embedding"), starts),
     **dict.fromkeys(("alignment_figure", "task_weights_figure"), starts),
+    **dict.fromkeys(("compress", "select"), []),  # nothing is distilled here
     **dict.fromkeys(("table", "contrast", "published", "alignment_grid"), [{"comparison": c} for c in plan.active()]),
-    "efficiency": [{"comparison": c} for c in plan.active()],
+    **dict.fromkeys(("efficiency", "distilled"), [{"comparison": c} for c in plan.active()]),
     **{c: [vars(job) for job in plan.jobs(c)] for c in plan.active()},
     "transfer": [],
 }

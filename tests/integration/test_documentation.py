@@ -296,7 +296,8 @@ def test_the_results_are_where_the_documentation_says():
     known += [paths.table(suffix, "differences") for suffix in ("csv", "html")]
     known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "png")]
     known += [paths.table(suffix, part) for part in ("published", "efficiency") for suffix in ("csv", "html", "txt")]
-    known += [paths.table("png", part) for part in ("budgets", "alignment_grid")]
+    known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
+    known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
     of_target = (*paths.target_figures, "attention", "classes", "hypnogram")
     known += [paths.figure(name) for name in (*of_target, *paths.recipe_figures)]
     folders = [paths.twin, "/resume/", paths.log("{rule}", "x"), paths.benchmark("{rule}", "x")]

@@ -96,6 +96,7 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
     result = folder / f"{protocol}.parquet"
     score(
         ScoreRequest(
+            kept={"de_svm": 100.0},
             code="",
             windows=tuple(windows),
             predictions=tuple(predictions),

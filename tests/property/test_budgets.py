@@ -11,7 +11,7 @@ from unimontage.config.protocols import Division
 from unimontage.dag.plan import Plan
 from unimontage.errors import UserError
 from unimontage.splits.budget import draw
-from unimontage.splits.protocols import by_subject
+from unimontage.splits.protocols import by_subject, official
 
 percents = st.sampled_from([0.5, 1.0, 5.0, 10.0, 25.0, 50.0])
 
@@ -118,3 +118,27 @@ def test_a_role_without_windows_is_refused():
     table = pd.DataFrame({"window": ["a/1/1/1/0", "a/2/1/1/0"], "subject": ["1", "2"], "target": [0, 0]})
     with pytest.raises(UserError, match="no labelled window of a subject that is to test"):
         by_subject(table, {"1": "train", "2": "val", "3": "test"})
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_an_official_division_is_taken_as_it_is(seed, validate_on_test):
+    rng = np.random.default_rng(seed)
+    role = np.r_[["train", "val", "test"], rng.choice(["train", "val", "test"], 30)]
+    windows = [f"tuev/{k}/1/1/0" for k in range(len(role))]
+    table = pd.DataFrame({"window": windows, "target": rng.integers(0, 6, len(role))})
+    folds = official(table, role, validate_on_test=validate_on_test)
+    by_role = {name: set(rows["window"]) for name, rows in folds.groupby("role")}
+    given_roles = {name: set(table["window"][role == name]) for name in ("train", "val", "test")}
+    assert by_role["test"] == given_roles["test"]
+    if validate_on_test:  # as a published pipeline does; the audit calls it a leak
+        assert by_role["val"] == by_role["test"]
+        assert by_role["train"] == given_roles["train"] | given_roles["val"]
+    else:
+        assert by_role == given_roles
+    assert (folds["target"][folds["role"] == "test"] == -1).all()
+
+
+def test_an_official_division_without_a_part_is_refused():
+    table = pd.DataFrame({"window": ["a/1/1/1/0", "a/2/1/1/0"], "target": [0, 1]})
+    with pytest.raises(UserError, match="no labelled window that is to val"):
+        official(table, np.array(["train", "test"]), validate_on_test=False)

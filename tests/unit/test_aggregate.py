@@ -11,7 +11,7 @@ from unimontage.evaluation.aggregate import (
     summarise,
     with_rating_mean,
 )
-from unimontage.evaluation.metrics import score
+from unimontage.evaluation.metrics import METRICS, score
 
 CLASSES = ("low", "high")
 
@@ -49,7 +49,7 @@ def subject_table(values, **columns):
 
 def test_every_fold_seed_unit_and_metric_has_a_row():
     scores = score_predictions(*job(), CLASSES)
-    assert len(scores) == 4 * 2 * 2 * 6
+    assert len(scores) == 4 * 2 * 2 * len(METRICS)
     assert list(scores) == ["subject", "fold", "seed", "unit", "metric", "value", "chance", "reason"]
     assert scores["subject"].eq("s01").all()
     assert scores["reason"].eq("").all()

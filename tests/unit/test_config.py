@@ -118,7 +118,7 @@ REFUSED = {
     ),
     "a key like no other": (
         "recipes: {ucs: {kind: univariate, zzz: 3}}",
-        ["recipes.ucs.zzz", "write one of kind, corpus, vocabulary"],
+        ["recipes.ucs.zzz", "write one of kind, corpus, distill, vocabulary"],
     ),
     "a word for a switch": (
         'datasets: {deap: {synthetic: "yes"}}',
@@ -156,15 +156,18 @@ REFUSED = {
         "arms: {net: {kind: braindecod, model: EEGNet}}",
         [
             "arms.net has kind braindecod",
-            "kind universal, aligned, braindecode or classical",
+            "kind universal, aligned, labram, braindecode or classical",
             "{kind: braindecode, ...}",
         ],
     ),
     "no kind of arm": (
         "arms: {net: {pipeline: de_svm}}",
-        ["arms.net has no kind", "kind universal, aligned, braindecode or classical", "{kind: classical, ...}"],
+        ["arms.net has no kind", "kind universal, aligned, labram, braindecode or classical", "{kind: classical, ...}"],
     ),
-    "a word for an arm": ("arms: {net: EEGNet}", ["arms.net is EEGNet (text)", "kind universal, aligned, braindecode"]),
+    "a word for an arm": (
+        "arms: {net: EEGNet}",
+        ["arms.net is EEGNet (text)", "kind universal, aligned, labram, braindecode"],
+    ),
     "an unknown objective": (
         "recipes: {ucs: {kind: univariate, objective: {kind: ntxent}}}",
         ["recipes.ucs.objective has kind ntxent", "kind nt_xent or simsiam", "{kind: nt_xent, ...}"],

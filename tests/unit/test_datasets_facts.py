@@ -11,16 +11,21 @@ import pandas as pd
 import pytest
 
 from unimontage import datasets
+from unimontage.datasets import seed_v
 from unimontage.datasets.facts import Access, Task
 from unimontage.errors import UserError
 from unimontage.montage.names import canonical_channels
 
-KEYS = ("anphy", "deap", "dreamer", "dreams", "eegmat", "eegmmidb", "isruc", "seed", "sleep_edf")
+KEYS = datasets.keys()
 NIGHTS = ("anphy", "dreams", "isruc", "sleep_edf")
+GROUPED = ("tuab", "tuev", "tuh")
 
 
 def test_datasets_are_the_modules_that_state_facts():
-    assert datasets.keys() == KEYS
+    folder = Path(datasets.__file__).parent
+    stating = [path.stem for path in folder.glob("*.py") if "\nFACTS = DatasetFacts(" in path.read_text()]
+    assert datasets.keys() == tuple(sorted(stating))
+    assert len(stating) >= 14
 
 
 def test_an_unknown_dataset_is_answered_with_the_nearest():
@@ -33,7 +38,7 @@ def test_facts_are_known_where_no_scientific_package_is_installed():
         "import sys\n"
         "for name in ('mne', 'scipy', 'torch', 'h5py', 'edfio', 'pooch'): sys.modules[name] = None\n"
         "from unimontage import datasets\n"
-        "assert len(datasets.keys()) == 9\n"
+        "assert len(datasets.keys()) >= 14\n"
         "assert all(datasets.facts(key).files(datasets.facts(key).subjects[0]) for key in datasets.keys())\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -52,8 +57,13 @@ def test_facts_hold_together(key):
     assert facts.continuous == (key in NIGHTS)
     assert all(s in facts.subjects and session in facts.sessions for s, session in facts.absent)
     assert np.size(facts.trial_s) in (1, facts.trials)
+    assert facts.grouped == (key in GROUPED) == hasattr(datasets.load(key), "sittings")
+    assert facts.grouped == (facts.group_of is not None)
     for name, task in facts.tasks.items():
         assert task.name == name
+        if task.regression:
+            assert len(task.classes) == len(task.columns)
+            continue
         assert len(task.classes) == (len(set(task.classes)) if task.threshold is None else 2 ** len(task.columns))
 
 
@@ -69,6 +79,11 @@ def test_facts_hold_together(key):
         ("isruc", 6, 100, 1),
         ("anphy", 11, 29, 1),
         ("dreams", 1, 6, 1),
+        ("seed_v", 62, 16, 3),
+        ("mobi", 60, 8, 3),
+        ("tuev", 23, 96, 1),
+        ("tuab", 23, 96, 1),
+        ("tuh", 23, 80, 1),
     ],
 )
 def test_counts_are_the_published_ones(key, channels, subjects, sessions):
@@ -113,6 +128,43 @@ def test_a_label_that_is_no_class_is_refused(value):
     task = Task("emotion", ("a", "b", "c"), ("emotion",))
     with pytest.raises(UserError, match="is no class; expected 0 to 2"):
         task.targets(pd.DataFrame({"emotion": [0.0, value]}))
+
+
+def test_a_regression_gives_its_columns_as_they_are():
+    task = Task("angles", ("hip", "knee"), ("hip", "knee"), regression=True)
+    targets = task.targets(pd.DataFrame({"knee": [0.5, np.nan], "trial": [1, 2], "hip": [-0.25, 2.0]}))
+    assert targets.dtype == np.float32
+    np.testing.assert_array_equal(targets, [[-0.25, 0.5], [2.0, np.nan]])
+    with pytest.raises(UserError, match="no column hip"):
+        task.targets(pd.DataFrame({"knee": [0.5]}))
+
+
+def test_a_dataset_may_have_no_task():
+    assert [key for key in KEYS if not datasets.facts(key).tasks] == ["tuh"]
+
+
+def test_the_seconds_of_seed_v_add_up_to_the_published_number_of_windows():
+    seconds = {"train": 0, "val": 0, "test": 0}
+    for session in seed_v.SESSIONS:
+        for trial, (start, end) in enumerate(zip(seed_v.STARTS[session], seed_v.ENDS[session], strict=True), start=1):
+            seconds[seed_v.FACTS.official("1", session, trial)] += end - start
+    assert {role: 16 * count for role, count in seconds.items()} == {"train": 34_432, "val": 42_960, "test": 40_352}
+    assert sorted(seed_v.LABELS["1"]) == sorted(seed_v.LABELS["2"]) == sorted(list(range(5)) * 3)
+
+
+def test_a_fifth_of_the_training_groups_validates_and_the_eval_folder_tests():
+    for key in ("tuev", "tuab"):
+        facts = datasets.facts(key)
+        roles = [facts.official(subject, "any-name", 1) for subject in facts.subjects]
+        assert [roles.count(role) for role in ("train", "val", "test")] == [64, 16, 16]
+        assert all(
+            (role == "test") == subject.startswith("eval") for subject, role in zip(facts.subjects, roles, strict=True)
+        )
+
+
+def test_walks_are_divided_whole():
+    official = datasets.facts("mobi").official
+    assert [official("SL01", session, 7) for session in ("T01", "T02", "T03")] == ["train", "val", "test"]
 
 
 def test_a_missing_column_is_named():

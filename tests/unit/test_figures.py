@@ -294,7 +294,7 @@ def test_budgets_have_a_panel_a_dataset_and_a_line_an_arm():
     assert [axes.get_title() for axes in figure.axes] == list(MONTAGES)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["5", "10", "100"]
     assert figure.axes[0].get_xscale() == "log"
-    assert figure.axes[0].get_ylabel() == "Macro f1 in percent"
+    assert figure.axes[0].get_ylabel() == "Macro F1 in percent"
     for line in figure.axes[1].lines:
         np.testing.assert_allclose(line.get_ydata(), [51.25, 52.5, 75])
 
@@ -322,4 +322,23 @@ def test_captions_render(caption, wildcards):
 def test_every_figure_has_a_caption():
     stems = {path.stem for path in CAPTIONS}
     assert {name.removesuffix("_figure") for name in NAMES} <= stems
+    assert {"selection_curves", "cost_curves", "kept_shares", "coverage", "gallery"} <= stems
     assert {"workflow", "results_table", "paired_differences", "published_tables", "efficiency"} <= stems
+    assert {"distill_tables", "selection_card"} <= stems
+
+
+def test_predicted_numbers_have_a_panel_for_each_arm_and_target():
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(20)
+    parts = [
+        pd.DataFrame({"arm": arm, "target": target, "true": truth, "predicted": truth + shift})
+        for shift, arm in enumerate(("good", "biased"))
+        for target in ("hip", "knee", "ankle")
+    ]
+    figure = figures.predicted_numbers(pd.concat(parts), synthetic=True)
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert len(panels) == 6
+    assert [axes.get_title() for axes in panels[:3]] == ["hip", "knee", "ankle"]
+    for k, axes in enumerate(panels):
+        np.testing.assert_allclose(axes.lines[0].get_ydata() - axes.lines[0].get_xdata(), k // 3)
+    assert any("SYNTHETIC" in text.get_text() for text in figure.texts)

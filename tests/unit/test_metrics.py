@@ -6,6 +6,7 @@ from unimontage.errors import UserError
 from unimontage.evaluation.metrics import (
     METRICS,
     ONE_CLASS,
+    average_precision,
     chance,
     class_f1,
     confusion,
@@ -50,6 +51,29 @@ def test_binary_auroc_is_the_share_of_pairs_in_order(seed):
     high, low = probabilities[truth == 1, 1], probabilities[truth == 0, 1]
     pairs = (high[:, None] > low).mean() + (high[:, None] == low).mean() / 2
     assert score(truth, probabilities, CLASSES[:2]).values["auroc"] == pytest.approx(pairs)
+
+
+@pytest.mark.parametrize("digits", [1, 6])  # one digit makes many ties
+def test_binary_auc_pr_is_scikit_learns_average_precision(digits):
+    truth, probabilities = random_predictions(5, classes=2)
+    probabilities = np.round(probabilities, digits)
+    found = score(truth, probabilities, CLASSES[:2])
+    assert tuple(found.values) == METRICS
+    assert found.values["auc_pr"] == pytest.approx(sk.average_precision_score(truth, probabilities[:, 1]))
+
+
+def test_weights_of_the_average_precision_are_repeats():
+    rng = np.random.default_rng(3)
+    own, values = rng.random(40) < 0.4, rng.random(40).round(1)
+    weights = rng.integers(0, 4, (5, 40))
+    expected = [sk.average_precision_score(np.repeat(own, row), np.repeat(values, row)) for row in weights]
+    np.testing.assert_allclose(average_precision(own, values, weights), expected)
+    assert np.isnan(average_precision(own, values, np.where(own, 0, 1)))
+
+
+def test_auc_pr_of_values_that_say_nothing_is_the_share_of_the_class():
+    assert chance(np.array([0] * 7 + [1] * 3), CLASSES[:2])["auc_pr"] == pytest.approx(0.3)
+    assert "auc_pr" not in chance(np.array([0, 1, 2]), CLASSES)
 
 
 def test_macro_f1_is_the_mean_of_the_class_f1s_made_by_hand():

@@ -225,6 +225,16 @@ def test_the_text_has_one_line_a_model_and_fits_a_terminal():
     assert "SYNTHETIC" not in text
 
 
+def test_the_text_leaves_out_blocks_without_a_number_of_the_run_and_the_page_keeps_them():
+    ours = measured(rows=("seqclr", "mtssrl_md"))
+    tables = published_tables(ours[ours["dataset"] == "isruc"])
+    text, page = published_text(tables), published_html(tables, "Sleep")
+    assert "isruc, 5 % of the labels, strict_subject" in text
+    assert "anphy, 5 % of the labels" not in text
+    assert "anphy, 5 % of the labels, strict_subject" in page
+    assert "83 channels" not in text  # a remark on a dataset that was not run
+
+
 def test_synthetic_tables_say_so_on_the_page_and_in_the_terminal():
     tables = published_tables(measured(synthetic=True))
     assert published_text(tables).startswith("SYNTHETIC data")

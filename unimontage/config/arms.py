@@ -11,6 +11,7 @@ PaperRow = Literal[
     *("full", "scratch", "gcn", "no_graph", "transfer_ucs", "transfer_intersection", "within"),
     *("mtssrl_md", "seqclr", "deepsleepnet", "usleep", "atcnet"),
     *("rp_s", "rp_i", "rp_a", "ts_s", "ts_i", "ts_a", "cpc_s", "cpc_i", "cpc_a"),
+    *("dlite", "random", "pca", "m3d", "full_corpus", "tau_0", "tau_1", "full_eegnet"),
     *("aug", "ts_task", "fbm", "equal", "single_s", "single_i", "single_a"),
 ]
 
@@ -104,6 +105,29 @@ class Aligned(Block):
     """Row of the paper's tables that this arm reproduces."""
 
 
+class Labram(Block):
+    """LaBraM with a new head, fine-tuned on the target as a whole."""
+
+    kind: Literal["labram"] = "labram"
+    """This kind of arm: the pre-trained backbone with mean pooling and a linear head."""
+    recipe: str
+    """Recipe of kind masked that the backbone's size comes from, and its weights if it is pre-trained."""
+    init: Literal["pretrained", "scratch"] = "pretrained"
+    """Start from the recipe's weights or from random ones."""
+    released: str | None = None
+    """Path of a released checkpoint (.pth) to start from instead of the recipe's own weights."""
+    lr: Positive = 5e-4
+    """Learning rate of the head; blocks before it learn more slowly."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.65
+    """Factor on the learning rate from each block to the one before."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Largest probability that a block is left out."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of each label that is spread over all classes."""
+    paper: PaperRow | None = None
+    """Row of the paper's tables that this arm reproduces."""
+
+
 class Braindecode(Block):
     """A supervised network of the braindecode library, trained from scratch."""
 
@@ -133,7 +157,7 @@ class Classical(Block):
     """Row of the paper's tables that this arm reproduces."""
 
 
-Arm = Annotated[Universal | Aligned | Braindecode | Classical, Field(discriminator="kind")]
+Arm = Annotated[Universal | Aligned | Labram | Braindecode | Classical, Field(discriminator="kind")]
 
 
 class Finetuning(Block):

@@ -61,6 +61,10 @@ class Dataset(Block):
     """Which sessions of each subject: all, the first so many, or a list of names."""
     channels: tuple[str, ...] | Literal["all"] | None = None
     """Which channels: a list, all that the files hold, or null for those that the dataset is usually used with."""
+    length_s: Seconds | None = None
+    """Length of this dataset's windows in seconds, in place of the run's."""
+    step_s: Seconds | None = None
+    """Seconds from one of this dataset's windows to the next, in place of the run's."""
     download: bool = False
     """Fetch missing files of an openly licensed dataset into `root`, each checked against its SHA-256."""
     mirror: str | None = None

@@ -11,8 +11,10 @@ from unimontage.config.recipes import Count
 class Evaluation(Block):
     """How scores are summarised."""
 
-    metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa", "auroc"] = "accuracy"
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa", "auroc", "auc_pr"] = "accuracy"
     """The metric that tables and figures are about; the others stand beside it."""
+    regression_metric: Literal["pearson_r", "r2", "rmse"] = "pearson_r"
+    """The same for tasks whose targets are numbers."""
     unit: Literal["window", "trial"] = "window"
     """Score single windows, or trials by the mean probability of their windows."""
     resamples: Annotated[int, Field(ge=100)] = 1000

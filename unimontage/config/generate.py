@@ -23,13 +23,16 @@ COMMAND = "python -m unimontage.config.generate --fix"
 WIDTH = 110
 NAMES = {
     **{"Dataset": "deap", "UnivariateRecipe": "ucs", "AlignedRecipe": "sleep"},
-    **{"Universal": "full", "Aligned": "staged", "Braindecode": "eegnet", "Classical": "de_svm"},
+    **{"TokenizerRecipe": "codes", "MaskedRecipe": "labram"},
+    **{"Universal": "full", "Aligned": "staged", "Labram": "judged", "Braindecode": "eegnet", "Classical": "de_svm"},
     **{"Contrast": "augmentation", "TemporalShuffling": "shuffling", "BandMasking": "bands"},
     **{"RelativePositioning": "position", "PredictiveCoding": "prediction"},
 }
 SHOWN = {
     "root": "data/deap",
     ("arms", "staged", "recipe"): "sleep",
+    ("arms", "judged", "recipe"): "labram",
+    ("recipes", "labram", "tokenizer"): "codes",
     ("within_subject", "arms"): ["full", "eegnet", "de_svm"],
 }
 """Values shown in place of a default that would make the example illegal."""

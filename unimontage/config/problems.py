@@ -153,7 +153,8 @@ def _unknown(path: Path, block: type[Block]) -> UserError:
     below = [".".join(each.path) for each in options(block, path[:-1]) if each.path[-1] == path[-1]]
     anywhere = [".".join(each.path) for each in options() if each.path[-1] == path[-1]]
     legal = ", ".join(annotations(block))
-    mend = f"its place is {(below + anywhere)[0]}" if below + anywhere else f"delete it, or write one of {legal}"
+    places = sorted(below or anywhere, key=lambda place: place.count("."))  # the nearest is meant
+    mend = f"its place is {places[0]}" if below + anywhere else f"delete it, or write one of {legal}"
     return UserError(f"{dotted(path)} is no option", mend=mend)
 
 

@@ -4,15 +4,22 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Protocol = Literal["paper", "strict_trial", "seed_9_6", "strict_loso", "strict_subject", "paper_subject"]
+Protocol = Literal[
+    *("paper", "strict_trial", "seed_9_6", "strict_loso"),
+    *("strict_subject", "paper_subject", "strict_official", "paper_official"),
+]
 Unit = Literal["window", "subject"]
 FULL = 100.0
 NAME = re.compile(r"(?P<protocol>[a-z0-9_]+?)(_(?P<percent>\d+(?:p\d+)?)pct(?P<unit>_subjects)?)?")
 ACROSS_SUBJECTS = ("strict_loso", "strict_subject", "paper_subject")
 """Protocols under which no test subject trains."""
 BY_SUBJECT = ("strict_subject", "paper_subject")
-"""Protocols that test several subjects at once."""
-PRINTED = {"paper": "strict_trial", "paper_subject": "strict_subject"}
+"""Protocols that divide a dataset's subjects into three roles."""
+OFFICIAL = ("strict_official", "paper_official")
+"""Protocols that divide as the dataset's owners, or its usual users, do."""
+POOLED = (*BY_SUBJECT, *OFFICIAL)
+"""Protocols that train and test on several subjects at once."""
+PRINTED = {"paper": "strict_trial", "paper_subject": "strict_subject", "paper_official": "strict_official"}
 """Protocols of the papers, each with the strict one that divides windows likewise."""
 
 

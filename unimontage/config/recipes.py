@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unimontage.config.base import Block
+from unimontage.config.distillation import Distillation
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -103,6 +104,7 @@ class UnivariateRecipe(Block):
     """This kind of recipe: segments of one channel, told apart by the electrode's name."""
     corpus: Corpus = "all"
     """Datasets to pre-train on: all of the run, all but the target, the target alone, or a list."""
+    distill: Distillation = Distillation()
     vocabulary: Literal["ucs", "intersection"] = "ucs"
     """ucs: the union of the corpus's electrodes; intersection: only those that every dataset has."""
     encoder: Encoder = Encoder()
@@ -281,6 +283,7 @@ class AlignedRecipe(Block):
     """This kind of recipe: all channels of an epoch, aligned, then one encoder."""
     corpus: Corpus = "all"
     """Datasets to pre-train on: all of the run, all but the target, the target alone, or a list."""
+    distill: Distillation = Distillation()
     alignment: Alignment = ChannelAttention()
     """How the montages become alike."""
     encoder: EpochEncoder = StagingEncoder()
@@ -299,4 +302,75 @@ class AlignedRecipe(Block):
     schedule: AlignedSchedule = AlignedSchedule()
 
 
-Recipe = Annotated[UnivariateRecipe | AlignedRecipe, Field(discriminator="kind")]
+class TokenizerSchedule(PretrainingSchedule):
+    """Optimiser and length of the training of a tokenizer."""
+
+    epochs: Count = 100
+    """Passes over the corpus."""
+    batch: Annotated[int, Field(ge=4)] = 1024
+    """Windows in a batch."""
+    lr: Positive = 4e-4
+    """Peak learning rate of AdamW."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 10
+    """Epochs of linear warm-up."""
+    clip: Positive = 3.0
+    """Largest norm of the gradient."""
+
+
+class MaskedSchedule(PretrainingSchedule):
+    """Optimiser and length of masked modelling."""
+
+    epochs: Count = 50
+    """Passes over the corpus."""
+    batch: Annotated[int, Field(ge=4)] = 512
+    """Windows in a batch."""
+    lr: Positive = 5e-4
+    """Peak learning rate of AdamW."""
+    lr_min: Positive = 1e-5
+    """Learning rate at the end of the cosine."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Weight decay of AdamW."""
+    clip: Positive = 3.0
+    """Largest norm of the gradient."""
+
+
+Size = Literal["tiny", "base", "large", "huge"]
+
+
+class TokenizerRecipe(Block):
+    """A neural tokenizer: the spectrum of each second of each channel as one code of a learned book."""
+
+    kind: Literal["tokenizer"] = "tokenizer"
+    """This kind of recipe: the codes that masked modelling predicts."""
+    corpus: Corpus = "all"
+    """Datasets to train on: all of the run, all but the target, the target alone, or a list."""
+    distill: Distillation = Distillation()
+    size: Size = "base"
+    """Size of its encoder; tiny is for tests."""
+    codes: Annotated[int, Field(ge=2)] = 8192
+    """Codes of the book."""
+    schedule: TokenizerSchedule = TokenizerSchedule()
+
+
+class MaskedRecipe(Block):
+    """LaBraM: predict the codes of hidden patches from the patches that are left."""
+
+    kind: Literal["masked"] = "masked"
+    """This kind of recipe: masked modelling over electrodes and seconds."""
+    corpus: Corpus = "all"
+    """Datasets to pre-train on: all of the run, all but the target, the target alone, or a list."""
+    distill: Distillation = Distillation()
+    size: Size = "base"
+    """tiny: for tests; base 6, large 46, huge 369 million parameters."""
+    tokenizer: str
+    """A recipe of kind tokenizer, or the path of a released tokenizer (.pth)."""
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the patches that are hidden; what is hidden and what is left then change places."""
+    interleave: bool = True
+    """Mix the batches of all montages within an epoch; false visits one montage after the other."""
+    match_steps: bool = False
+    """Take as many steps as the whole corpus would give, however few windows are kept."""
+    schedule: MaskedSchedule = MaskedSchedule()
+
+
+Recipe = Annotated[UnivariateRecipe | AlignedRecipe | TokenizerRecipe | MaskedRecipe, Field(discriminator="kind")]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from unimontage.dag.paths import Paths
-from unimontage.dag.plan import Job, Plan
+from unimontage.dag.plan import COMPRESSED, Job, Plan, compressor_name
 
 
 class Wildcards(Protocol):
@@ -53,6 +53,33 @@ class Inputs:
         """Windows of everyone that a pre-training sees."""
         pairs = self._plan.corpus_subjects(wildcards.corpus, wildcards.holdout)
         return [self._windows(dataset, subject) for dataset, subject in pairs]
+
+    def pretraining_ids(self, wildcards: Wildcards) -> str:
+        """The windows that a pre-training sees: of its whole corpus, or those that were chosen."""
+        known = {"corpus": wildcards.corpus, "holdout": wildcards.holdout}
+        selection = self._plan.selection(wildcards.recipe)
+        if selection is None:
+            return self._paths.pretraining_split.format(**known)
+        return self._paths.selection.format(selection=selection, **known)
+
+    def tokenizer(self, wildcards: Wildcards) -> list[str]:
+        """Weights of the tokenizer whose codes a pre-training predicts, of the same seed; none where it has none."""
+        recipe = self._plan.tokenizer(wildcards.recipe)
+        known = {"corpus": wildcards.corpus, "holdout": wildcards.holdout, "seed": wildcards.seed}
+        return [self._paths.weights.format(recipe=recipe, **known)] if recipe else []
+
+    def parts(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """What a choice of windows reads: the lists of windows, and their latents where it goes by these."""
+        distill = self._plan.distillations[wildcards.selection]
+        corpora = [
+            {"corpus": part, "holdout": wildcards.holdout} for part in self._plan.parts(distill, wildcards.corpus)
+        ]
+        found = {"ids": [self._paths.pretraining_split.format(**known) for known in corpora]}
+        if distill.method in COMPRESSED:
+            name = compressor_name(distill)
+            for what, path in (("latents", self._paths.latents), ("latent_ids", self._paths.latent_ids)):
+                found[what] = [path.format(compressor=name, **known) for known in corpora]
+        return found
 
     def corpora(self, wildcards: Wildcards) -> list[str]:
         """The window list of the pre-training that an audit covers; none where it covers none."""
@@ -105,6 +132,45 @@ class Inputs:
         pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
         targets = self._plan.nightly(wildcards.comparison)
         return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in targets]
+
+    def all_pooled(self, wildcards: Wildcards) -> list[str]:
+        """Pooled scores of all targets of a comparison that test several subjects at once."""
+        pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
+        return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in self._plan.jointly(wildcards.comparison)]
+
+    def selections(self, wildcards: Wildcards) -> list[str]:
+        """Choices of windows that the arms of a comparison were pre-trained on."""
+        starts = [start for _, start in self._plan.starts(wildcards.comparison)]
+        names = [(self._plan.selection(start["recipe"]), start) for start in starts]
+        return list(dict.fromkeys(self._paths.selection.format(selection=n, **start) for n, start in names if n))
+
+    def distilled_weights(self, wildcards: Wildcards) -> list[str]:
+        """Weights that the arms of a comparison start from, of all seeds."""
+        starts = [start for _, start in self._plan.starts(wildcards.comparison)]
+        files = [self._paths.weights.format(**start, seed=seed) for start in starts for seed in self._plan.config.seeds]
+        return list(dict.fromkeys(files))
+
+    def costs(self, wildcards: Wildcards) -> dict[str, dict[str, list[str]]]:
+        """Benchmarks of what went into each arm's encoder, by arm: compressor, selection and pre-training."""
+        return {arm: self._cost(start) for arm, start in self._plan.starts(wildcards.comparison)}
+
+    def _cost(self, start: Mapping[str, str]) -> dict[str, list[str]]:
+        pretraining = self._paths.benchmark("pretrain", "recipe", "corpus", "holdout", "seed")
+        found: dict[str, list[str]] = {"compressor": [], "selection": []}
+        found["pretraining"] = [pretraining.format(**start, seed=seed) for seed in self._plan.config.seeds]
+        name = self._plan.selection(start["recipe"])
+        if name is not None:
+            distill = self._plan.distillations[name]
+            found["selection"] = [
+                self._paths.benchmark("select", "selection", "corpus", "holdout").format(selection=name, **start)
+            ]
+            if distill.method in COMPRESSED:
+                pattern = self._paths.benchmark("compress", "compressor", "corpus", "holdout")
+                known = {"compressor": compressor_name(distill), "holdout": start["holdout"]}
+                found["compressor"] = [
+                    pattern.format(corpus=part, **known) for part in self._plan.parts(distill, start["corpus"])
+                ]
+        return found
 
     def first_windows(self, wildcards: Wildcards) -> list[str]:
         """Windows of one subject of each dataset whose nights a comparison targets."""

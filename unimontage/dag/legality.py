@@ -10,18 +10,25 @@ from dataclasses import dataclass
 from unimontage.config.arms import Universal
 from unimontage.config.comparisons import Comparison
 from unimontage.config.problems import nearest, nested, together
-from unimontage.config.protocols import BY_SUBJECT, PRINTED
+from unimontage.config.protocols import POOLED, PRINTED
 from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
 from unimontage.dag.legality_of_alignment import alignments
 from unimontage.dag.legality_of_data import channels, counted, filters, nights, people, sittings, sources, trials
+from unimontage.dag.legality_of_distillation import (
+    compressible,
+    divisions_of_owners,
+    patches,
+    regressions,
+    tokenizers,
+)
 from unimontage.dag.legality_of_targets import comparisons, protocols, two_classes, windows_of_networks
 from unimontage.dag.plan import Plan, divisions, has_recipe
 from unimontage.datasets import facts, keys
 from unimontage.errors import UserError
 
 REFERENCE_SAMPLES, MOST_TOKENS = 200, 256  # of the fixed_patch tokenizer
-RECIPE_KINDS = {"universal": "univariate", "aligned": "aligned"}
+RECIPE_KINDS = {"universal": "univariate", "aligned": "aligned", "labram": "masked"}
 Problems = Iterator[UserError]
 
 
@@ -62,8 +69,7 @@ def _names(config: Config) -> Problems:
             yield UserError(
                 f"arm {name} is {arm.kind}, and its recipe {arm.recipe} is of kind {config.recipes[arm.recipe].kind}",
                 expected=f"a recipe of kind {RECIPE_KINDS[arm.kind]}",
-                mend="name another recipe, or write arms: {"
-                f"{name}: {{kind: {'aligned' if arm.kind == 'universal' else 'universal'}, ...}}}}",
+                mend="name another recipe, or write another kind of arm",
             )
     for name, comparison in comparisons(config):
         yield from _names_of_comparison(config, name, comparison)
@@ -182,7 +188,7 @@ def _univariate(config: Config, name: str, recipe: UnivariateRecipe) -> Problems
             mend=f"write {nested((*here, 'augmentation', 'scale_low'), recipe.augmentation.scale_high)} or less",
         )
     for key in config.datasets:
-        samples = round(config.windows.length_s * Plan(config).rate(key))
+        samples = Plan(config).samples(key)
         where = f"recipe {name}: a window of dataset {key} has {samples} samples"
         if encoder.tokenizer == "art" and samples < encoder.patches:
             mend = f"write {nested(('recipes', name, 'encoder', 'patches'), samples)}, or longer windows"
@@ -247,7 +253,7 @@ def _holdouts(config: Config) -> Problems:
     """Under a strict protocol the target's group is kept out of pre-training: there must be such groups."""
     groups, seen = config.splits.holdout_groups, set()
     for use in _uses(config):
-        strict = [protocol for protocol in use.protocols if protocol not in (*PRINTED, *BY_SUBJECT)]
+        strict = [protocol for protocol in use.protocols if protocol not in (*PRINTED, *POOLED)]
         if not (strict and use.pretrained and use.target in use.corpus) or use.target in seen:
             continue
         seen.add(use.target)
@@ -304,4 +310,9 @@ RULES: tuple[Callable[[Config], Iterator[UserError]], ...] = (
     _corpora,
     _holdouts,
     alignments,
+    tokenizers,
+    patches,
+    divisions_of_owners,
+    regressions,
+    compressible,
 )

@@ -119,11 +119,11 @@ def filters(config: Config) -> Iterator[UserError]:
 
 def trials(config: Config) -> Iterator[UserError]:
     """Every trial offers at least one window, and a window is a whole number of samples."""
-    length = config.windows.length_s
     for key, dataset in config.datasets.items():
+        length, step = Plan(config).windows(key)
         options, here = dataset.preprocessing, ("datasets", key, "preprocessing")
-        for name in ("length_s", "step_s"):
-            samples = getattr(config.windows, name) * Plan(config).rate(key)
+        for name, seconds in (("length_s", length), ("step_s", step)):
+            samples = seconds * Plan(config).rate(key)
             if round(samples) < 1 or abs(samples - round(samples)) > 1e-6:
                 better = float(f"{max(1, round(samples)) / Plan(config).rate(key):.6g}")
                 yield UserError(

@@ -17,8 +17,11 @@ SHORTEST_WINDOW = {"EEGNet": 32, "EEGConformer": 99}  # samples, from the sizes 
 LOSO_SUBJECTS = 3
 FITTING = {
     "within_subject": ("strict_trial", "seed_9_6", "paper"),
-    "cross_subject": ("strict_loso", "strict_subject", "paper_subject"),
-    "transfer": ("strict_trial", "seed_9_6", "paper", "strict_subject", "paper_subject"),
+    "cross_subject": ("strict_loso", "strict_subject", "paper_subject", "strict_official", "paper_official"),
+    "transfer": (
+        *("strict_trial", "seed_9_6", "paper", "strict_subject", "paper_subject"),
+        *("strict_official", "paper_official"),
+    ),
 }
 """Protocols of each comparison, the usual one first."""
 
@@ -103,10 +106,10 @@ def windows_of_networks(config: Config) -> Iterator[UserError]:
             for key in {target.dataset for target in comparison.targets} if model in SHORTEST_WINDOW else ():
                 rate = Plan(config).rate(key)
                 shortest = SHORTEST_WINDOW[model]
-                if config.windows.length_s * rate < shortest:
+                if Plan(config).samples(key) < shortest:
                     yield UserError(
                         f"{model} (arm {arm} of {name}) needs {shortest} samples, and a window of {key} has "
-                        f"{config.windows.length_s * rate:g}",
+                        f"{Plan(config).samples(key)}",
                         mend=f"write {nested(('windows', 'length_s'), math.ceil(shortest / rate * 4) / 4)} or more, or "
                         "leave the arm out",
                     )

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from unimontage.config.arms import Aligned, Arm, Braindecode, Classical, Universal
+from unimontage.config.arms import Aligned, Arm, Braindecode, Classical, Labram, Universal
 from unimontage.config.base import Block
 from unimontage.config.protocols import BY_SUBJECT, Division
-from unimontage.config.recipes import AlignedRecipe, UnivariateRecipe
+from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Wildcards, target_of
 from unimontage.dag.plan import Plan, has_recipe
@@ -13,11 +13,17 @@ from unimontage.dag.plan import Plan, has_recipe
 CHOICES = {
     Universal: ("training.devices", "training.networks", "training.universal"),
     Aligned: ("training.devices", "training.networks", "training.staging"),
+    Labram: ("training.devices", "training.networks", "training.judging"),
     Braindecode: ("training.devices", "training.networks", "training.supervised"),
     Classical: ("training.pipelines",),
 }
 
-PRETRAININGS = {UnivariateRecipe: "training.univariate", AlignedRecipe: "training.epochs"}
+PRETRAININGS = {
+    UnivariateRecipe: "training.univariate",
+    AlignedRecipe: "training.epochs",
+    TokenizerRecipe: "training.masked",
+    MaskedRecipe: "training.masked",
+}
 
 
 class Params:
@@ -49,6 +55,50 @@ class Params:
         """Channels of the dataset's windows."""
         return list(self._plan.channels(wildcards.dataset))
 
+    def length_s(self, wildcards: Wildcards) -> float:
+        """Length of the dataset's windows."""
+        return self._plan.windows(wildcards.dataset)[0]
+
+    def step_s(self, wildcards: Wildcards) -> float:
+        """Distance of the beginnings of the dataset's windows."""
+        return self._plan.windows(wildcards.dataset)[1]
+
+    def compressor(self, wildcards: Wildcards) -> dict[str, Any]:
+        """The compressor's options."""
+        return plain(self._plan.compressors[wildcards.compressor][0])
+
+    def compressor_seed(self, wildcards: Wildcards) -> int:
+        """The compressor's seed."""
+        return self._plan.compressors[wildcards.compressor][1]
+
+    def distill(self, wildcards: Wildcards) -> dict[str, Any]:
+        """What a choice of windows goes by."""
+        return plain(self._plan.distillations[wildcards.selection])
+
+    def parts(self, wildcards: Wildcards) -> list[str]:
+        """The corpora within which windows are chosen."""
+        return self._plan.parts(self._plan.distillations[wildcards.selection], wildcards.corpus)
+
+    def select_code(self, wildcards: Wildcards) -> str:
+        """Fingerprint of choosing windows by a method."""
+        method = self._plan.distillations[wildcards.selection].method
+        return fingerprint("stages.select", *(["distillation.m3d"] if method == "m3d" else []))
+
+    def kept_of_target(self, wildcards: Wildcards) -> dict[str, float]:
+        """Percent of the corpus that the encoder of each arm on a target was pre-trained on."""
+        return {arm: self._plan.kept(arm) for arm in self._plan.arms(*target_of(wildcards))}
+
+    def kept(self, wildcards: Wildcards) -> dict[str, float]:
+        """Percent of the corpus that the encoder of each pre-trained arm of a comparison saw."""
+        return {arm: self._plan.kept(arm) for arm, _ in self._plan.starts(wildcards.comparison)}
+
+    def methods(self, wildcards: Wildcards) -> dict[str, str]:
+        """How the windows of each pre-trained arm's encoder were chosen; ``full`` where all were."""
+        recipes = {
+            arm: self._plan.config.recipes[start["recipe"]] for arm, start in self._plan.starts(wildcards.comparison)
+        }
+        return {arm: recipe.distill.method if recipe.distill.kept < 1 else "full" for arm, recipe in recipes.items()}
+
     def roles(self, wildcards: Wildcards) -> dict[str, str]:
         """Role of each subject where the protocol divides by subject; nothing under other protocols."""
         by_subject = Division.parse(wildcards.protocol).protocol in BY_SUBJECT
@@ -69,9 +119,10 @@ class Params:
     def pretrain_code(self, wildcards: Wildcards) -> str:
         """Fingerprint of pre-training with the recipe's own objectives."""
         recipe = self._plan.config.recipes[wildcards.recipe]
+        parts: list[str] = []
         if isinstance(recipe, UnivariateRecipe):
             parts = [f"objectives.{recipe.objective.kind}"]
-        else:
+        elif isinstance(recipe, AlignedRecipe):
             objectives = {f"objectives.{objective.kind}" for objective in recipe.objectives.values()}
             parts = [f"models.{recipe.encoder.kind}", *sorted(objectives)]
         return fingerprint("stages.pretrain", PRETRAININGS[type(recipe)], *parts)
@@ -93,13 +144,21 @@ class Params:
     def _start(self, name: str, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
         if (name, corpus, target) not in self._starts:
             recipe = self._plan.config.recipes[name]
-            kind = self._univariate if isinstance(recipe, UnivariateRecipe) else self._aligned
-            self._starts[name, corpus, target] = kind(recipe, corpus, target)
+            self._starts[name, corpus, target] = getattr(self, f"_{recipe.kind}")(recipe, corpus, target)
         return self._starts[name, corpus, target]
 
     def _univariate(self, recipe: UnivariateRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
         vocabulary, rates = self._plan.vocabulary(recipe, corpus).to_list(), list(self._plan.rates(corpus))
         return {"encoder": plain(recipe.encoder), "vocabulary": vocabulary, "rates": rates}
+
+    def _tokenizer(self, recipe: TokenizerRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
+        return {"size": recipe.size}
+
+    def _masked(self, recipe: MaskedRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
+        own = self._plan.config.recipes.get(recipe.tokenizer)
+        if own is None:
+            return {"size": recipe.size, "released_tokenizer": recipe.tokenizer}
+        return {"size": recipe.size, "tokenizer_size": own.size, "codes": own.codes}
 
     def _aligned(self, recipe: AlignedRecipe, corpus: tuple[str, ...], target: str | None) -> dict[str, Any]:
         return {
@@ -108,7 +167,7 @@ class Params:
             "montages": {dataset: list(self._plan.channels(dataset)) for dataset in corpus},
             "target": {target: list(self._plan.channels(target))} if target else {},
             "sfreq_hz": self._plan.rate(corpus[0]),
-            "samples": round(self._plan.config.windows.length_s * self._plan.rate(corpus[0])),
+            "samples": self._plan.samples(corpus[0]),
         }
 
     def arms(self, wildcards: Wildcards) -> list[str]:
@@ -139,12 +198,14 @@ class Params:
         return {arm: plain(self._plan.config.arms[arm]) for arm in self._plan.networks(wildcards.comparison)}
 
     def starts_of_networks(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
-        """What each network is built from, for each dataset."""
-        arms = {arm: self._plan.config.arms[arm] for arm in self._plan.networks(wildcards.comparison)}
-        return {
-            dataset: {name: self._start_of(arm, dataset) for name, arm in arms.items()}
-            for dataset in self.target_datasets(wildcards)
-        }
+        """What each network is built from, for each dataset that it meets."""
+        networks, comparison = self._plan.networks(wildcards.comparison), wildcards.comparison
+        starts: dict[str, dict[str, Any]] = {dataset: {} for dataset in self.target_datasets(wildcards)}
+        for dataset, task, protocol in self._plan.nightly(comparison):
+            for name in self._plan.arms(comparison, dataset, task, protocol):
+                if name in networks:
+                    starts[dataset][name] = self._start_of(self._plan.config.arms[name], dataset)
+        return starts
 
     def efficiency_code(self, wildcards: Wildcards) -> str:
         """Fingerprint of measuring the networks of a comparison."""

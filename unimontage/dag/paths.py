@@ -51,6 +51,40 @@ class Paths:
         return f"{self.root}/pretraining/corpora/{{corpus}}/{{holdout}}.parquet"
 
     @property
+    def compressor(self) -> str:
+        """Weights of a compressor."""
+        return f"{self.root}/distillation/{{compressor}}/{{corpus}}/{{holdout}}/compressor.safetensors"
+
+    @property
+    def compressor_config(self) -> str:
+        """What they are the weights of."""
+        return self.compressor.replace("safetensors", "json")
+
+    @property
+    def compressor_history(self) -> str:
+        """Loss of a compressor by step."""
+        return self.compressor.replace("compressor.safetensors", "history.csv")
+
+    @property
+    def latents(self) -> str:
+        """A short vector for every window of a corpus."""
+        return self.compressor.replace("compressor.safetensors", "latents.npy")
+
+    @property
+    def latent_ids(self) -> str:
+        """The windows that the vectors stand for, in their order."""
+        return self.latents.replace("npy", "ids.parquet")
+
+    @property
+    def selection(self) -> str:
+        """Window ids that a distilled pre-training sees."""
+        return f"{self.root}/distillation/{{selection}}/{{corpus}}/{{holdout}}/kept.parquet"
+
+    def selected(self, name: str) -> str:
+        """What belongs to a choice of windows: all windows with their scores, card, figures."""
+        return self.selection.replace("kept.parquet", name)
+
+    @property
     def pretraining(self) -> str:
         """Folder of one pre-training."""
         return f"{self.root}/pretraining/{{recipe}}/{{corpus}}/{{holdout}}/seed-{{seed}}"

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from unimontage.config.arms import Aligned, Arm, Braindecode, Universal
+from unimontage.config.arms import Aligned, Arm, Braindecode, Labram, Universal
+from unimontage.config.base import Block
 from unimontage.config.comparisons import Comparison, Target
-from unimontage.config.protocols import ACROSS_SUBJECTS, BY_SUBJECT, PRINTED, Division
+from unimontage.config.distillation import Compressor, Distillation
+from unimontage.config.protocols import ACROSS_SUBJECTS, POOLED, PRINTED, Division
 from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
 from unimontage.datasets import facts
@@ -18,6 +20,10 @@ COMPARISONS = ("within_subject", "cross_subject", "transfer")
 WHOLE = "all"
 TRAINING_SUBJECTS = "training-subjects"
 EVERYONE = "all"
+COMPRESSED = ("dlite", "kmeans", "hbos_random")
+"""Methods of distillation that choose by a compressor's latents."""
+RAW = ("pca", "m3d")
+"""Methods that read the windows themselves."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 """Of the subjects, and of those that do not test."""
 
@@ -64,6 +70,15 @@ class Plan:
     def rate(self, dataset: str) -> float:
         """Sampling rate of the dataset's windows in Hz."""
         return self.config.datasets[dataset].preprocessing.resample_hz or facts(dataset).sfreq_hz
+
+    def windows(self, dataset: str) -> tuple[float, float]:
+        """Length of the dataset's windows and the distance of their beginnings, in seconds."""
+        own, common = self.config.datasets[dataset], self.config.windows
+        return own.length_s or common.length_s, own.step_s or common.step_s
+
+    def samples(self, dataset: str) -> int:
+        """Samples of the dataset's windows."""
+        return round(self.windows(dataset)[0] * self.rate(dataset))
 
     @cached_property
     def synthetic(self) -> bool:
@@ -138,13 +153,13 @@ class Plan:
 
     def units(self, protocol: str, dataset: str) -> tuple[str, ...]:
         """Subjects that a target's jobs are made for, one a job; ``all`` where one job tests several."""
-        by_subject = Division.parse(protocol).protocol in BY_SUBJECT
-        return (EVERYONE,) if by_subject else self.subjects(dataset)
+        pooled = Division.parse(protocol).protocol in POOLED
+        return (EVERYONE,) if pooled else self.subjects(dataset)
 
     def pool(self, protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
         """Subjects whose windows a job needs: everyone's across subjects, else the subject's own."""
-        across = Division.parse(protocol).protocol in ACROSS_SUBJECTS
-        return self.subjects(dataset) if across else (subject,)
+        everyone = Division.parse(protocol).protocol in (*ACROSS_SUBJECTS, *POOLED)
+        return self.subjects(dataset) if everyone else (subject,)
 
     def targets(self, comparison: str) -> Iterator[tuple[str, str, str]]:
         """Dataset, task and protocol, its label budget included, of every target of a comparison."""
@@ -172,9 +187,50 @@ class Plan:
         jobs = [job for comparison in self.active() for job in self.jobs(comparison)]
         starts = [self.pretrained(job) for job in jobs]
         if not jobs:
-            corpora = {name: self.corpus(recipe, None) for name, recipe in self.config.recipes.items()}
+            free = {n: recipe for n, recipe in self.config.recipes.items() if recipe.corpus not in ("others", "target")}
+            corpora = {name: self.corpus(recipe, None) for name, recipe in free.items()}
             starts = [{"recipe": n, "corpus": "+".join(c), "holdout": WHOLE} for n, c in corpora.items()]
+        starts += [start | {"recipe": self.tokenizer(start["recipe"])} for start in starts if self.has_tokenizer(start)]
         return [dict(items) for items in sorted({tuple(start.items()) for start in starts if start})]
+
+    def has_tokenizer(self, start: dict[str, str] | None) -> bool:
+        """Whether a pre-training waits for a tokenizer of the run."""
+        return start is not None and self.tokenizer(start["recipe"]) is not None
+
+    def tokenizer(self, recipe: str) -> str | None:
+        """The recipe whose codes a recipe predicts; None if there are none, or they are released ones."""
+        name = getattr(self.config.recipes[recipe], "tokenizer", None)
+        return name if name in self.config.recipes else None
+
+    def selection(self, recipe: str) -> str | None:
+        """Name of the choice of windows that a recipe is pre-trained on; None where all are used."""
+        distill = self.config.recipes[recipe].distill
+        if distill.kept == 1:
+            return None
+        share = f"{100 * distill.kept:g}".replace(".", "p")
+        return f"{distill.method}-{share}pct-{_digest(distill)}"
+
+    @cached_property
+    def distillations(self) -> dict[str, Distillation]:
+        """All choices of windows of the run by name."""
+        names = {recipe: self.selection(recipe) for recipe in self.config.recipes}
+        return {name: self.config.recipes[recipe].distill for recipe, name in names.items() if name}
+
+    @cached_property
+    def compressors(self) -> dict[str, tuple[Compressor, int]]:
+        """All compressors of the run by name, each with its seed."""
+        needed = [distill for distill in self.distillations.values() if distill.method in COMPRESSED]
+        return {compressor_name(distill): (distill.compressor, distill.seed) for distill in needed}
+
+    def parts(self, distill: Distillation, corpus: str) -> list[str]:
+        """The corpora within which windows are chosen: single datasets, or those that share montage and window."""
+        datasets = corpus.split("+")
+        if distill.scope == "dataset":
+            return datasets
+        alike: dict[tuple, list[str]] = {}
+        for dataset in datasets:
+            alike.setdefault((self.channels(dataset), self.rate(dataset), self.samples(dataset)), []).append(dataset)
+        return ["+".join(members) for members in alike.values()]
 
     def arms(self, comparison: str, dataset: str, task: str, protocol: str) -> tuple[str, ...]:
         """Arms that meet on a target."""
@@ -198,6 +254,29 @@ class Plan:
     def nightly(self, comparison: str) -> tuple[tuple[str, str, str], ...]:
         """Targets of a comparison whose windows are epochs of nights."""
         return tuple(target for target in self.targets(comparison) if facts(target[0]).continuous)
+
+    def jointly(self, comparison: str) -> tuple[tuple[str, str, str], ...]:
+        """Targets of a comparison whose jobs test several subjects at once."""
+        return tuple(target for target in self.targets(comparison) if Division.parse(target[2]).protocol in POOLED)
+
+    def starts(self, comparison: str) -> list[tuple[str, dict[str, str]]]:
+        """Arms of a comparison that start from a pre-training, each with the first that it starts from."""
+        found: dict[str, dict[str, str]] = {}
+        for job in self.jobs(comparison):
+            start = self.pretrained(job)
+            if start is not None:
+                found.setdefault(job.arm, start)
+        return list(found.items())
+
+    def distilled(self, comparison: str) -> bool:
+        """Whether a comparison is about the windows that encoders were pre-trained on."""
+        chosen = [self.selection(start["recipe"]) for _, start in self.starts(comparison)]
+        return any(chosen) and bool(self.jointly(comparison))
+
+    def kept(self, arm: str) -> float:
+        """Percent of its corpus that an arm's encoder was pre-trained on."""
+        chosen = self.config.arms[arm]
+        return 100 * self.config.recipes[chosen.recipe].distill.kept if has_recipe(chosen) else 100.0
 
     def networks(self, comparison: str) -> tuple[str, ...]:
         """Arms of a comparison that are networks over whole windows: their cost can be measured on one."""
@@ -227,7 +306,17 @@ def divisions(target: Target) -> list[str]:
 
 def has_recipe(arm: Arm) -> bool:
     """Whether an arm is built from a recipe."""
-    return isinstance(arm, Universal | Aligned)
+    return isinstance(arm, Universal | Aligned | Labram)
+
+
+def compressor_name(distill: Distillation) -> str:
+    """Name of a compressor: equal ones of several distillations are trained once."""
+    return f"compressor-{_digest(distill.compressor, distill.seed)}"
+
+
+def _digest(block: Block, *more: object) -> str:
+    """Eight digits that stand for the options of a block."""
+    return hashlib.sha256(f"{block.model_dump_json()}{more}".encode()).hexdigest()[:8]
 
 
 def choose(

@@ -1,6 +1,6 @@
 """Final files of a run, by what the user asks for."""
 
-from unimontage.config.recipes import UnivariateRecipe
+from unimontage.config.recipes import AlignedRecipe, UnivariateRecipe
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import TRAINING_SUBJECTS, WHOLE, Plan
 
@@ -39,7 +39,12 @@ class Targets:
         measured = [
             self._paths.table("txt", "efficiency").format(comparison=c) for c in nightly if self._plan.networks(c)
         ]
-        return tables + contrasts + published + measured
+        distilled = [
+            self._paths.table("txt", "distilled").format(comparison=c)
+            for c in self._plan.active()
+            if self._plan.distilled(c)
+        ]
+        return tables + contrasts + published + measured + distilled
 
     def figures(self) -> list[str]:
         """Every figure."""
@@ -49,10 +54,21 @@ class Targets:
             for d, t, p in self._plan.targets(c)
             for name in (*self._paths.target_figures, *(["attention"] if self._plan.attentive(c, d, t, p) else []))
         ]
+        of_nights = [
+            self._paths.figure("hypnogram").format(comparison=c, dataset=d, task=t, protocol=p)
+            for c in self._plan.active()
+            for d, t, p in self._plan.nightly(c)
+        ]
         grids = [self._paths.table("png", "alignment_grid").format(comparison=c) for c in self._gridded()]
         starts = [start for start in self._plan.pretrainings() if start["holdout"] in (WHOLE, TRAINING_SUBJECTS)]
         of_recipe = [self._paths.figure(name).format(**start) for start in starts for name in self._of_recipe(start)]
-        return of_target + grids + of_recipe
+        return of_target + of_nights + grids + of_recipe + self.selected()
+
+    def selected(self) -> list[str]:
+        """Card of every choice of windows that a pre-training sees."""
+        starts = [(self._plan.selection(start["recipe"]), start) for start in self._plan.pretrainings()]
+        cards = [self._paths.selected("card.json").format(selection=name, **start) for name, start in starts if name]
+        return list(dict.fromkeys(cards))
 
     def _gridded(self) -> list[str]:
         """Comparisons with arms that differ in the size of their alignment."""
@@ -63,6 +79,8 @@ class Targets:
         recipe = self._plan.config.recipes[start["recipe"]]
         if isinstance(recipe, UnivariateRecipe):
             return ["pretraining", "embedding"]
+        if not isinstance(recipe, AlignedRecipe):
+            return ["pretraining"]
         aligned = ["alignment"] if recipe.alignment.kind == "cam" else []
         weighed = ["task_weights"] if len(recipe.objectives) > 1 else []
         return ["pretraining", *aligned, *weighed]

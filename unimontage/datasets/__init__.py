@@ -26,7 +26,7 @@ def keys() -> tuple[str, ...]:
 
 
 def load(key: str) -> ModuleType:
-    """Module of a dataset: ``FACTS``, ``read``, ``write_twin``, ``check``.
+    """Module of a dataset: ``FACTS``, ``read``, ``write_twin``, ``check``; of a grouped one ``sittings`` too.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -42,15 +43,18 @@ class Task:
         the most significant bit.
     threshold : float, optional
         Ratings above it are high. Without one the single column already holds class ids.
+    regression : bool
+        The columns hold real-valued targets instead, and `classes` are the names of these targets.
     """
 
     name: str
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     threshold: float | None = None
+    regression: bool = False
 
     def targets(self, trials: pd.DataFrame, inclusive: bool = False) -> np.ndarray:
-        """Class of each row.
+        """Class of each row, or its real-valued targets.
 
         Parameters
         ----------
@@ -62,7 +66,8 @@ class Task:
         Returns
         -------
         ndarray of int64, shape (rows,)
-            Class ids; -1 where a label is missing.
+            Class ids; -1 where a label is missing. Of a regression: float32, shape (rows, columns); NaN where a target
+            is missing.
 
         Raises
         ------
@@ -76,6 +81,8 @@ class Task:
                 expected=f"columns {', '.join(self.columns)}",
             )
         values = trials[list(self.columns)].to_numpy(dtype=np.float64)  # (rows, columns)
+        if self.regression:
+            return values.astype(np.float32)
         missing = np.isnan(values).any(axis=1)
         if self.threshold is not None:
             high = values >= self.threshold if inclusive else values > self.threshold
@@ -147,7 +154,7 @@ class DatasetFacts:
     trials : int
         Expected per session; of a continuous dataset, the epochs of a typical recording, which no file is held to.
     tasks : dict of str to Task
-        The first is the default.
+        The first is the default. Empty: recordings without labels, of use for pre-training only.
     unit : str
         Of the EEG on disk.
     amplitude_uv : tuple of float
@@ -171,6 +178,16 @@ class DatasetFacts:
         Sessions that the dataset does not have.
     rates_hz : tuple of float
         Sampling rates on disk where files differ; empty: all have `sfreq_hz`.
+    official : callable, optional
+        (subject, session, trial) -> ``"train"``, ``"val"`` or ``"test"``: the division that comes with the dataset.
+    grouped : bool
+        Nobody knows the patients' names without the files, so each of `subjects` is a group of patients, and a patient
+        belongs to the group that a hash of the name points to. `sessions` then holds one word that stands for all
+        recordings; which there are, ``sittings(root, subject)`` of the dataset's module finds on disk. It names them
+        ``patient-rest`` in letters, digits and hyphens. `files` is one alternative of patterns that any number of files
+        may match, also none.
+    group_of : callable, optional
+        Of a grouped dataset: path of a file relative to the root -> the subject it belongs to, or None.
     """
 
     key: str
@@ -196,6 +213,9 @@ class DatasetFacts:
     available: tuple[str, ...] = ()
     absent: tuple[tuple[str, str], ...] = ()
     rates_hz: tuple[float, ...] = ()
+    official: Callable[[str, str, int], str] | None = None
+    grouped: bool = False
+    group_of: Callable[[PurePath], str | None] | None = None
 
     @property
     def known_channels(self) -> tuple[str, ...]:
@@ -228,13 +248,16 @@ class Recording:
     missing : tuple of str
         Channels of the facts that this recording lacks; `raw` does not hold them.
     dropped : dict of str to int
-        Epochs of a continuous recording that are no trial, counted by reason.
+        Epochs or events of a recording that are no trial, counted by reason.
+    notes : dict of str to int
+        Counts of what was found in the recording and kept.
     """
 
     raw: mne.io.BaseRaw
     trials: pd.DataFrame
     missing: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def inspect(key: str, root: Path) -> list[Finding]:
 def _present(facts: DatasetFacts, subject: str, root: Path) -> bool:
     """Whether any file that belongs to this subject alone is there; any file at all, where subjects share all."""
     names = {name for alternative in facts.files(subject) for name in alternative}
+    if facts.grouped:
+        return any(facts.group_of(path.relative_to(root)) == subject for name in names for path in matches(root, name))
     other = next(name for name in facts.subjects if name != subject)
     own = names - {name for alternative in facts.files(other) for name in alternative}
     return any(matches(root, name) for name in own or names)

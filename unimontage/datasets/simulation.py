@@ -5,7 +5,8 @@ order that the literature reports: contralateral mu and beta desynchronisation o
 (Pfurtscheller & Lopes da Silva 1999, doi 10.1016/S1388-2457(99)00141-8); frontal theta increase and posterior alpha
 decrease under mental load (Klimesch 1999, doi 10.1016/S0165-0173(98)00056-3); frontal alpha asymmetry with valence
 (Coan & Allen 2004, doi 10.1016/j.biopsycho.2004.03.002) and temporal beta with positive films (Zheng & Lu 2015, doi
-10.1109/TAMD.2015.2431497). Twins exercise the workflow; no number computed from them says anything about people.
+10.1109/TAMD.2015.2431497); more theta and less posterior alpha in diffuse slowing. Twins exercise the workflow; no
+number computed from them says anything about people.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ RHYTHMS = {
 }
 
 # Change of a rhythm's log power per unit of each component of the state.
-STATES = {"emotion": ("valence", "arousal"), "fists": ("left", "right"), "arithmetic": ("load",)}
+STATES = {
+    "emotion": ("valence", "arousal"),
+    "fists": ("left", "right"),
+    "arithmetic": ("load",),
+    "clinic": ("slowing",),
+}
 EFFECTS = {
     "emotion": {
         "frontal_alpha_left": (-0.25, 0.0),
@@ -64,6 +70,7 @@ EFFECTS = {
         "beta_right": (-0.35, -0.1),
     },
     "arithmetic": {"theta": (0.4,), "alpha_left": (-0.45,), "alpha_right": (-0.45,)},
+    "clinic": {"theta": (1.2,), "alpha_left": (-0.8,), "alpha_right": (-0.8,)},
 }
 
 # Between people (standard deviations).
@@ -137,7 +144,7 @@ def draw_person(rig: Rig, family: str, rng: np.random.Generator) -> Person:
     Parameters
     ----------
     rig : Rig
-    family : {"emotion", "fists", "arithmetic"}
+    family : {"emotion", "fists", "arithmetic", "clinic"}
         Which states the person responds to.
     rng : Generator
 

@@ -26,13 +26,15 @@ def locate(facts: DatasetFacts, subject: str, root: Path, sessions: Sequence[str
     Returns
     -------
     list of Path
-        The first complete alternative of ``facts.files``.
+        The first complete alternative of ``facts.files``. Of a grouped dataset: what the folder holds of the group,
+        which may be nothing.
 
     Raises
     ------
     UserError
         If no alternative is complete: what was looked for, where, and how to obtain it. If several files match a
-        pattern, and if the dataset has none of the sessions.
+        pattern, and if the dataset has none of the sessions. For a grouped dataset, if the folder holds nothing of
+        any group.
     """
     if subject not in facts.subjects:
         raise UserError(
@@ -45,6 +47,8 @@ def locate(facts: DatasetFacts, subject: str, root: Path, sessions: Sequence[str
             mend=f"leave the subject out with `datasets: {{{facts.key}: {{exclude: [{subject}]}}}}`",
         )
     root = Path(root)
+    if facts.grouped:
+        return _members(facts, subject, root)
     missing = []
     for alternative in facts.files(subject, sessions):
         found = {name: matches(root, name) for name in alternative}
@@ -59,6 +63,20 @@ def locate(facts: DatasetFacts, subject: str, root: Path, sessions: Sequence[str
         f"`datasets: {{{facts.key}: {{exclude: [{subject}]}}}}` to do without the subject, "
         f"`datasets: {{{facts.key}: {{synthetic: true}}}}` for a synthetic stand-in",
     )
+
+
+def _members(facts: DatasetFacts, subject: str, root: Path) -> list[Path]:
+    """Files of a group of patients."""
+    found = [path for name in facts.files(subject)[0] for path in matches(root, name)]
+    groups = [facts.group_of(path.relative_to(root)) for path in found]
+    if not any(groups):
+        raise UserError(
+            f"{facts.key}: no file in {root} belongs to the dataset ({len(found)} have such a name)",
+            expected=facts.how_to_obtain,
+            mend=f"`datasets: {{{facts.key}: {{root: FOLDER}}}}` if the files are elsewhere, "
+            f"`datasets: {{{facts.key}: {{synthetic: true}}}}` for a synthetic stand-in",
+        )
+    return [path for path, group in zip(found, groups, strict=True) if group == subject]
 
 
 def matches(root: Path, name: str) -> list[Path]:

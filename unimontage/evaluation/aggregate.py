@@ -12,7 +12,8 @@ import pandas as pd
 from unimontage.errors import UserError
 from unimontage.evaluation.intervals import bca_interval, holm, named_generator, sign_flip_p
 from unimontage.evaluation.metrics import METRICS, Scores, chance, per_trial, score, subject_of, trial_of, undefined
-from unimontage.evaluation.predictions import labels_of, probability_columns
+from unimontage.evaluation.predictions import labels_of, output_columns, targets_of
+from unimontage.evaluation.regression import mean_guess, score_values
 
 UNITS = ("window", "trial")
 RATINGS = ("valence", "arousal")
@@ -27,42 +28,48 @@ DIFFERENCE_VALUES = (
     *("difference", "sd", "n_subjects", "ci_low", "ci_high", "confidence"),
     *("p", "p_holm", "reason"),
 )
-ARM_COLUMNS = ("arm", "paper_key")
+ARM_COLUMNS = ("arm", "paper_key", "kept_pct")
 FAMILY = ("protocol", "unit", "metric")
 
 
-def score_predictions(predictions: pd.DataFrame, truth: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+def score_predictions(
+    predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, classes: Sequence[str]
+) -> pd.DataFrame:
     """Score every subject, fold and seed of one job, per window and per trial.
 
     Parameters
     ----------
     predictions : DataFrame
-        Columns ``fold`` (str), ``seed`` (int), ``window`` (id) and ``p_0`` to ``p_{K-1}`` (probabilities). Windows may
-        belong to several subjects; each subject is scored by itself.
-    truth : Series of int
-        Class id by window id.
+        Columns ``fold`` (str), ``seed`` (int), ``window`` (id) and ``p_0`` to ``p_{K-1}`` (probabilities, or predicted
+        values). Windows may belong to several subjects; each subject is scored by itself.
+    truth : Series of int, or DataFrame
+        Class id by window id; for regression the target values, a column a target.
     classes : sequence of str
-        The K class names.
+        The K class names; for regression the target names in the order of the outputs.
 
     Returns
     -------
     DataFrame
         Columns ``subject, fold, seed, unit, metric, value, chance, reason``: values as fractions, NaN with a reason
         where a metric is undefined. ``chance`` is the score of always naming the commonest of all labels of the subject
-        that are predicted here.
+        that are predicted here, or the mean of their target values. For regression the metrics are those of
+        `unimontage.evaluation.regression`, and a trial is judged by the means over its windows.
 
     Raises
     ------
     UserError
         If a column is absent, a window is predicted twice by one fold and seed, or a window has no label.
     """
-    columns = probability_columns(predictions, classes)
-    labels = labels_of(pd.Index(predictions["window"].unique()), truth)
+    columns = output_columns(predictions, classes)
+    windows = pd.Index(predictions["window"].unique())
+    regression = isinstance(truth, pd.DataFrame)
+    labels = targets_of(windows, truth, classes) if regression else labels_of(windows, truth)
+    rows_of = _value_rows if regression else _subject_rows
     owners = subject_of(predictions["window"]).to_numpy()
     label_owners = subject_of(labels.index).to_numpy()
     parts = []
     for subject, own in predictions.groupby(owners, sort=True):
-        parts += _subject_rows(subject, own, columns, labels[label_owners == subject], classes)
+        parts += rows_of(subject, own, columns, labels[label_owners == subject], classes)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -223,7 +230,8 @@ def paired_differences(
     Parameters
     ----------
     subject_scores : DataFrame
-        From `per_subject`, with arm, subject and protocol. Of other columns only ``paper_key`` may differ between arms.
+        From `per_subject`, with arm, subject and protocol. Of other columns only
+        ``paper_key`` and ``kept_pct`` may differ between arms.
     reference_arm : str
         The arm that the others are compared with.
     resamples, confidence, rng
@@ -299,14 +307,16 @@ def _grouped(table: pd.DataFrame, keys: list[str]):
 
 
 def _reasons(table: pd.DataFrame, keys: list[str], what: str) -> pd.Series:
-    """Reason of each group: how many of its values are undefined, and the first one's reason."""
-    counts = _grouped(table.assign(defined=table["value"].notna()), keys)["defined"].agg(["size", "sum"])
-    first = _grouped(table[table["value"].isna()], keys)["reason"].first().reindex(counts.index)
-    texts = [
-        f"undefined in {size - defined} of {size} {what}: {reason}" if size > defined else ""
-        for size, defined, reason in zip(counts["size"], counts["sum"], first, strict=True)
-    ]
-    return pd.Series(texts, index=counts.index, dtype=object)
+    """Reason of each group: in how many the value is undefined or has a remark, and what the first of them says."""
+    sizes = _grouped(table, keys).size()
+    undefined_here = table["value"].isna()
+    kinds = {"undefined in": undefined_here, "in": ~undefined_here & (table["reason"] != "")}
+    texts = []
+    for say, chosen in kinds.items():
+        groups = _grouped(table[chosen], keys)["reason"].agg(["size", "first"]).reindex(sizes.index)
+        counted = zip(groups["size"].fillna(0).astype(int), sizes, groups["first"], strict=True)
+        texts.append([f"{say} {some} of {size} {what}: {reason}" if some else "" for some, size, reason in counted])
+    return pd.Series(_joined(*texts), index=sizes.index, dtype=object)
 
 
 def _joined(*columns: Sequence[str]) -> list[str]:
@@ -336,6 +346,23 @@ def _subject_rows(
     return parts
 
 
+def _value_rows(
+    subject: str, predictions: pd.DataFrame, columns: list[str], values: pd.DataFrame, targets: Sequence[str]
+) -> list[pd.DataFrame]:
+    """Scores of one subject's folds and seeds, where numbers are predicted."""
+    _, means = per_trial(values.index, values.to_numpy())
+    guessed = {"window": mean_guess(values.to_numpy(), targets), "trial": mean_guess(means, targets)}
+    parts = []
+    for (fold, seed), group in predictions.groupby(["fold", "seed"], sort=True):
+        predicted, truth = group[columns].to_numpy(), values.loc[group["window"]].to_numpy()  # (N, K), (N, K)
+        scored = {
+            "window": score_values(truth, predicted, targets),
+            "trial": score_values(*(per_trial(group["window"], own)[1] for own in (truth, predicted)), targets),
+        }
+        parts += [_rows(subject, str(fold), int(seed), unit, scored[unit], guessed[unit]) for unit in UNITS]
+    return parts
+
+
 def _rows(subject: str, fold: str, seed: int, unit: str, scores: Scores, guessed: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -343,17 +370,17 @@ def _rows(subject: str, fold: str, seed: int, unit: str, scores: Scores, guessed
             "fold": fold,
             "seed": seed,
             "unit": unit,
-            "metric": METRICS,
-            "value": [scores.values[metric] for metric in METRICS],
-            "chance": [guessed[metric] for metric in METRICS],
-            "reason": [scores.reasons.get(metric, "") for metric in METRICS],
+            "metric": list(scores.values),
+            "value": list(scores.values.values()),
+            "chance": [guessed[metric] for metric in scores.values],
+            "reason": [scores.reasons.get(metric, "") for metric in scores.values],
         }
     )
 
 
 def _score_trials(labels: pd.Series, means: np.ndarray, classes: Sequence[str]) -> Scores:
     if labels.isna().any():
-        return undefined("the label changes within a trial")
+        return undefined("the label changes within a trial", classes)
     return score(labels.to_numpy(dtype=np.int64), means, classes)
 
 

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from unimontage.errors import UserError
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa", "auroc")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "kappa", "auroc", "auc_pr")
 
 ONE_CLASS = "one class in the test fold"
 NOT_FINITE = "the predictions are not finite"
@@ -36,7 +36,7 @@ def score(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) 
     Returns
     -------
     Scores
-        A value for each of `METRICS`, as fractions; NaN with a reason where a metric is undefined on these rows.
+        A value for each of `metrics_of` the classes, as fractions; NaN with a reason where one is undefined here.
 
     Raises
     ------
@@ -48,21 +48,30 @@ def score(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) 
     Balanced accuracy is the mean recall of the classes present in the truth. Macro F1 skips classes that neither truth
     nor predictions hold. Kappa is unweighted; with one class in the truth it is 0 whatever is predicted, and is given
     as NaN. AUROC is that of the second of two classes, else the mean of each class against the rest; it needs them all.
+    AUC-PR is the average precision of the second of two classes (`average_precision`).
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
     _require_shapes(truth, probabilities, classes)
     if not np.isfinite(probabilities).all():
-        return undefined(NOT_FINITE)
+        return undefined(NOT_FINITE, classes)
     counts = confusion(truth, probabilities, classes)  # (K, K)
-    values = {name: float(value) for name, value in of_confusion(counts).items()} | {"auroc": np.nan}
+    values = {name: float(value) for name, value in of_confusion(counts).items()}
+    values |= dict.fromkeys(ranked := [name for name in metrics_of(classes) if name not in values], np.nan)
     present = counts.sum(axis=1) > 0  # (K,)
     if present.sum() < 2:
-        return Scores(values, {"kappa": ONE_CLASS, "auroc": ONE_CLASS})
+        return Scores(values, dict.fromkeys(("kappa", *ranked), ONE_CLASS))
     if not present.all():
         absent = ", ".join(name for name, there in zip(classes, present, strict=True) if not there)
-        return Scores(values, {"auroc": f"no {absent} in the test fold"})
+        return Scores(values, dict.fromkeys(ranked, f"no {absent} in the test fold"))
     values["auroc"] = _auroc(truth, probabilities)
+    if len(classes) == 2:
+        values["auc_pr"] = float(average_precision(truth == 1, probabilities[:, 1]))
     return Scores(values, {})
+
+
+def metrics_of(classes: Sequence[str]) -> tuple[str, ...]:
+    """Metrics that are defined for so many classes: AUC-PR for two only, the others always."""
+    return METRICS if len(classes) == 2 else tuple(name for name in METRICS if name != "auc_pr")
 
 
 def of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,8 +85,8 @@ def of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        Every one of `METRICS` but ``auroc``, each of shape (...), as `score` defines them. Kappa is NaN where the truth
-        has one class, and all are NaN where there are no counts.
+        Every one of `METRICS` but ``auroc`` and ``auc_pr``, each of shape (...), as `score` defines them. Kappa is NaN
+        where the truth has one class, and all are NaN where there are no counts.
     """
     counts = np.asarray(counts, dtype=np.float64)
     truth, predicted, total = counts.sum(axis=-1), counts.sum(axis=-2), counts.sum(axis=(-2, -1))  # (..., K) x 2, (...)
@@ -103,9 +112,39 @@ def class_f1(counts: np.ndarray) -> np.ndarray:
         return 2 * np.diagonal(counts, axis1=-2, axis2=-1) / (counts.sum(axis=-1) + counts.sum(axis=-2))
 
 
-def undefined(reason: str) -> Scores:
+def average_precision(own: np.ndarray, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Precision at each threshold, averaged with the recall that the threshold adds.
+
+    Parameters
+    ----------
+    own : ndarray of bool, shape (N,)
+        Whether a window is of the class.
+    values : ndarray, shape (N,)
+        The larger, the likelier the class; equal values share a threshold.
+    weights : ndarray, shape (..., N), optional
+        How often each window counts; once each by default.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        NaN where no window of the class, or no other, counts. For values that say nothing it is the share of the class.
+    """
+    order = np.argsort(-values, kind="stable")
+    last = np.append(np.diff(values[order]) != 0, True)  # (N,), the last window at each threshold
+    weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weights = weights[..., order]
+    found = np.cumsum(weights * own[order], axis=-1)[..., last]  # (..., L), windows of the class above a threshold
+    named = np.cumsum(weights, axis=-1)[..., last]  # (..., L), all windows above it
+    members, total = found[..., -1], named[..., -1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(named > 0, found / named, 0)
+        mean = (np.diff(found, axis=-1, prepend=0) * precision).sum(axis=-1) / members
+    return np.where((members > 0) & (members < total), mean, np.nan)
+
+
+def undefined(reason: str, classes: Sequence[str]) -> Scores:
     """Every metric NaN, for one reason."""
-    return Scores(dict.fromkeys(METRICS, np.nan), dict.fromkeys(METRICS, reason))
+    return Scores(dict.fromkeys(metrics_of(classes), np.nan), dict.fromkeys(metrics_of(classes), reason))
 
 
 def chance(truth: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
@@ -121,7 +160,7 @@ def chance(truth: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     Returns
     -------
     dict
-        A value for each of `METRICS`; NaN where `score` would give NaN.
+        A value for each of `metrics_of` the classes; NaN where `score` would give NaN.
     """
     truth = np.asarray(truth)
     majority = np.bincount(truth, minlength=len(classes)).argmax()

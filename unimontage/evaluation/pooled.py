@@ -1,4 +1,4 @@
-"""Metrics over all test windows of a job together, as papers on sleep staging print them.
+"""Metrics over all test windows of a job together, as papers on sleep staging and on large models print them.
 
 A subject with more windows weighs more here than in `unimontage.evaluation.aggregate`, where each subject counts once.
 Folds that test different windows are put together; where folds test the same windows again, as they do when a label
@@ -6,14 +6,23 @@ budget is drawn several times, each draw is a run of its own. A run is one seed 
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from unimontage.evaluation.intervals import bca_interval_of, named_generator
-from unimontage.evaluation.metrics import NOT_FINITE, class_f1, of_confusion, subject_of
-from unimontage.evaluation.predictions import labels_of, probability_columns
+from unimontage.evaluation.metrics import (
+    NOT_FINITE,
+    average_precision,
+    class_f1,
+    metrics_of,
+    of_confusion,
+    subject_of,
+)
+from unimontage.evaluation.predictions import labels_of, output_columns, targets_of
+from unimontage.evaluation.regression import FEW_WINDOWS, REGRESSION_METRICS, moments, of_moments
 
 SUMMARY = (
     *("metric", "mean", "sd", "ci_low", "ci_high", "confidence"),
@@ -21,6 +30,37 @@ SUMMARY = (
 )
 RUN = ["seed", "draw"]
 ABSENT = "a class is absent"
+CELLS = 4_000_000  # of a table of draws by windows, which is made in parts of this size
+
+
+class Layout(NamedTuple):
+    """Which subject and run each of N predictions belongs to.
+
+    Attributes
+    ----------
+    owners : ndarray of int, shape (N,)
+        Position in `subjects`.
+    subjects : Index of str
+        The n subjects, in ascending order.
+    run : ndarray of int, shape (N,)
+        Position in `runs`.
+    runs : DataFrame
+        Columns ``seed`` and ``draw``, one row for each of the S runs.
+    """
+
+    owners: np.ndarray
+    subjects: pd.Index
+    run: np.ndarray
+    runs: pd.DataFrame
+
+    @classmethod
+    def of(cls, predictions: pd.DataFrame) -> "Layout":
+        """Layout of predictions sorted by fold; a window that a seed predicts again belongs to its next draw."""
+        owners, subjects = pd.factorize(subject_of(predictions["window"]), sort=True)
+        draws = predictions.groupby(["seed", "window"], sort=False).cumcount().rename("draw")
+        keyed = predictions[["seed"]].join(draws)
+        runs = keyed.drop_duplicates().sort_values(RUN, ignore_index=True)
+        return cls(owners, subjects, keyed.groupby(RUN).ngroup().to_numpy(), runs)
 
 
 class Pool:
@@ -49,48 +89,63 @@ class Pool:
     """
 
     def __init__(self, predictions: pd.DataFrame, truth: pd.Series, classes: Sequence[str]) -> None:
-        columns = probability_columns(predictions, classes)
+        columns = output_columns(predictions, classes)
         predictions = predictions.sort_values("fold", kind="stable", ignore_index=True)
-        labels = labels_of(pd.Index(predictions["window"]), truth).to_numpy()  # (N,)
-        owners, self.subjects = pd.factorize(subject_of(predictions["window"]), sort=True)  # (N,), (n,)
-        draws = predictions.groupby(["seed", "window"], sort=False).cumcount().rename("draw")  # (N,)
-        runs = predictions[["seed"]].join(draws).groupby(RUN).ngroup().to_numpy()  # (N,)
-        self.runs = predictions[["seed"]].join(draws).drop_duplicates().sort_values(RUN, ignore_index=True)
-        probabilities = predictions[columns].to_numpy(dtype=np.float64)  # (N, K)
+        self.owners, self.subjects, self.run, self.runs = Layout.of(predictions)
+        self.labels = labels_of(pd.Index(predictions["window"]), truth).to_numpy()  # (N,)
+        self.probabilities = predictions[columns].to_numpy(dtype=np.float64)  # (N, K)
         n, S, K = len(self.subjects), len(self.runs), len(classes)
         self.windows = int(predictions["window"].nunique())
         self.classes = tuple(classes)
-        self.finite = np.bincount(runs, ~np.isfinite(probabilities).all(axis=1), minlength=S) == 0
-        cells = np.ravel_multi_index((owners, runs, labels, probabilities.argmax(axis=1)), (n, S, K, K))
+        self.finite = np.bincount(self.run, ~np.isfinite(self.probabilities).all(axis=1), minlength=S) == 0
+        cells = np.ravel_multi_index(
+            (self.owners, self.run, self.labels, self.probabilities.argmax(axis=1)), (n, S, K, K)
+        )
         self.counts = np.bincount(cells, minlength=n * S * K * K).reshape(n, S, K, K).astype(np.float64)
         scored = [1] if K == 2 else list(range(K))
         self.ordered = np.full((S, len(scored), n, n), np.nan)
         for run in np.flatnonzero(self.finite):
-            own = runs == run
+            own = self.run == run
             for j, k in enumerate(scored):
-                self.ordered[run, j] = ordered_pairs(labels[own] == k, probabilities[own, k], owners[own], n)
+                member, values = self.labels[own] == k, self.probabilities[own, k]
+                self.ordered[run, j] = ordered_pairs(member, values, self.owners[own], n)
         by_class = self.counts.sum(axis=3)[:, :, scored].transpose(1, 2, 0)  # (S, J, n)
         self.members, self.others = by_class, self.counts.sum(axis=(2, 3)).T[:, None] - by_class
 
-    def metrics(self, draws: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Metrics of the windows of drawn subjects together.
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of `unimontage.evaluation.metrics.metrics_of` the classes, and ``f1_`` with the name of each class."""
+        return (*metrics_of(self.classes), *(f"f1_{name}" for name in self.classes))
+
+    def metric(self, name: str, draws: np.ndarray | None = None) -> np.ndarray:
+        """One metric of the windows of drawn subjects together.
 
         Parameters
         ----------
+        name : str
+            One of `metrics`.
         draws : ndarray of int, shape (B, n), optional
             How often each subject is drawn; once each by default.
 
         Returns
         -------
-        dict
-            Arrays of shape (B, S): those of `unimontage.evaluation.metrics.METRICS`, and ``f1_`` with the name of each
-            class. NaN where undefined.
+        ndarray, shape (B, S)
+            NaN where undefined.
         """
         draws = np.ones((1, len(self.subjects))) if draws is None else np.asarray(draws, dtype=np.float64)
+        if name == "auroc":
+            return self._auroc(draws)
+        if name == "auc_pr":
+            return self._auc_pr(draws)
         counts = np.tensordot(draws, np.where(self.finite[:, None, None], self.counts, 0), axes=1)  # (B, S, K, K)
-        values = of_confusion(counts) | {"auroc": self._auroc(draws)}
-        by_class = dict(zip([f"f1_{name}" for name in self.classes], np.moveaxis(class_f1(counts), -1, 0), strict=True))
-        return values | by_class
+        if name.startswith("f1_"):
+            return class_f1(counts)[..., self.classes.index(name.removeprefix("f1_"))]
+        return of_confusion(counts)[name]
+
+    @property
+    def reasons(self) -> np.ndarray:
+        """Why metrics are undefined in each run, if they are, shape (S,)."""
+        return np.where(self.finite, ABSENT, NOT_FINITE)
 
     def _auroc(self, draws: np.ndarray) -> np.ndarray:
         """Mean over classes of each against the rest, (B, S), from pairs of subjects."""
@@ -98,6 +153,63 @@ class Pool:
         pairs = (self.members @ draws.T) * (self.others @ draws.T)  # (S, J, B)
         with np.errstate(invalid="ignore", divide="ignore"):
             return (in_order / pairs).mean(axis=1).T
+
+    def _auc_pr(self, draws: np.ndarray) -> np.ndarray:
+        """Average precision of the second of two classes, (B, S); draws are taken in parts that fit into memory."""
+        values = np.full((len(draws), len(self.runs)), np.nan)
+        for run in np.flatnonzero(self.finite):
+            own = self.run == run
+            member, likely, owners = self.labels[own] == 1, self.probabilities[own, 1], self.owners[own]
+            step = max(1, CELLS // len(owners))
+            parts = [
+                average_precision(member, likely, draws[k : k + step][:, owners]) for k in range(0, len(draws), step)
+            ]
+            values[:, run] = np.concatenate(parts)
+        return values
+
+
+class ValuePool:
+    """The test windows of a job that predicts numbers, summed so that a metric can be had for any draw of its subjects.
+
+    Parameters
+    ----------
+    predictions, truth, targets
+        As in `unimontage.evaluation.aggregate.score_predictions`, for regression.
+
+    Attributes
+    ----------
+    subjects, runs, finite
+        As in `Pool`.
+    sums : ndarray, shape (6, n, S, K)
+        By subject, run and target, the sums of `unimontage.evaluation.regression.moments`.
+    """
+
+    metrics = REGRESSION_METRICS
+
+    def __init__(self, predictions: pd.DataFrame, truth: pd.DataFrame, targets: Sequence[str]) -> None:
+        columns = output_columns(predictions, targets)
+        predictions = predictions.sort_values("fold", kind="stable", ignore_index=True)
+        owners, self.subjects, run, self.runs = Layout.of(predictions)
+        values = targets_of(pd.Index(predictions["window"]), truth, targets).to_numpy()  # (N, K)
+        predicted = predictions[columns].to_numpy(dtype=np.float64)  # (N, K)
+        n, S, K = len(self.subjects), len(self.runs), len(targets)
+        self.windows = int(predictions["window"].nunique())
+        self.finite = np.bincount(run, ~np.isfinite(predicted).all(axis=1), minlength=S) == 0
+        cells = owners * S + run
+        added = moments(values, predicted, values.mean(axis=0)).transpose(0, 2, 1)  # (6, K, N)
+        sums = [np.bincount(cells, own, minlength=n * S) for own in added.reshape(6 * K, -1)]
+        self.sums = np.stack(sums).reshape(6, K, n, S).transpose(0, 2, 3, 1)
+
+    def metric(self, name: str, draws: np.ndarray | None = None) -> np.ndarray:
+        """One metric of the windows of drawn subjects together, shape (B, S); see `Pool.metric`."""
+        draws = np.ones((1, len(self.subjects))) if draws is None else np.asarray(draws, dtype=np.float64)
+        sums = np.einsum("bn,qnsk->qbsk", draws, np.where(self.finite[:, None], self.sums, 0))  # (6, B, S, K)
+        return np.where(self.finite, of_moments(sums)[name], np.nan)
+
+    @property
+    def reasons(self) -> np.ndarray:
+        """Why metrics are undefined in each run, if they are, shape (S,)."""
+        return np.where(self.finite, FEW_WINDOWS, NOT_FINITE)
 
 
 def ordered_pairs(own: np.ndarray, values: np.ndarray, owners: np.ndarray, subjects: int) -> np.ndarray:
@@ -129,7 +241,7 @@ def ordered_pairs(own: np.ndarray, values: np.ndarray, owners: np.ndarray, subje
     return members.T.astype(np.float64) @ below
 
 
-def pooled_scores(predictions: pd.DataFrame, truth: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+def pooled_scores(predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Metrics over all test windows of a job together, run by run.
 
     Parameters
@@ -140,20 +252,21 @@ def pooled_scores(predictions: pd.DataFrame, truth: pd.Series, classes: Sequence
     Returns
     -------
     DataFrame
-        Columns ``seed, draw, metric, value, reason``: values as fractions for accuracy, balanced accuracy, macro F1,
-        weighted F1, kappa, AUROC and the F1 of each class (``f1_W``); NaN with a reason where a metric is undefined.
+        Columns ``seed, draw, metric, value, reason``: values as fractions for each of
+        `unimontage.evaluation.metrics.metrics_of` the classes and the F1 of each class (``f1_W``), or for regression
+        each of `unimontage.evaluation.regression.REGRESSION_METRICS`; NaN with a reason where a metric is undefined.
 
     Raises
     ------
     UserError
         If predictions and labels do not fit.
     """
-    return _by_run(Pool(predictions, truth, classes))
+    return _by_run(_pool(predictions, truth, classes))
 
 
 def summarise_pooled(
     predictions: pd.DataFrame,
-    truth: pd.Series,
+    truth: pd.Series | pd.DataFrame,
     classes: Sequence[str],
     *,
     resamples: int,
@@ -176,11 +289,11 @@ def summarise_pooled(
     Returns
     -------
     DataFrame
-        Columns `SUMMARY`, one row a metric, as fractions. ``sd`` is over runs (n - 1) and tells of chance in training;
-        ``ci_low`` and ``ci_high`` are a BCa interval of the mean over runs, had other subjects been tested. A
+        Columns `SUMMARY`, one row a metric, not in percent. ``sd`` is over runs (n - 1) and tells of chance in
+        training; ``ci_low`` and ``ci_high`` are a BCa interval of the mean over runs, had other subjects been tested. A
         subject is drawn with all its windows, because windows of one night are no independent observations.
     """
-    pool = Pool(predictions, truth, classes)
+    pool = _pool(predictions, truth, classes)
     root = int(rng.integers(2**32))
     scores = _by_run(pool)
     rows = []
@@ -189,7 +302,7 @@ def summarise_pooled(
         reasons = [reason for reason in group["reason"] if reason]
         lost = f"undefined in {len(reasons)} of {len(group)} runs: {reasons[0]}" if reasons else ""
         interval = bca_interval_of(
-            lambda draws, metric=metric: _mean_over_runs(pool.metrics(draws)[metric]),
+            lambda draws, metric=metric: _mean_over_runs(pool.metric(metric, draws)),
             len(pool.subjects),
             resamples,
             confidence,
@@ -206,10 +319,14 @@ def summarise_pooled(
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
-def _by_run(pool: Pool) -> pd.DataFrame:
-    table = pool.runs.assign(**{name: values[0] for name, values in pool.metrics().items()})  # (S, runs and metrics)
-    reasons = np.where(pool.finite, ABSENT, NOT_FINITE)
-    table = table.assign(reason=reasons).melt([*RUN, "reason"], var_name="metric", value_name="value")
+def _pool(predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, names: Sequence[str]) -> Pool | ValuePool:
+    """Target values stand in a DataFrame, class ids in a Series."""
+    return (ValuePool if isinstance(truth, pd.DataFrame) else Pool)(predictions, truth, names)
+
+
+def _by_run(pool: Pool | ValuePool) -> pd.DataFrame:
+    parts = [pool.runs.assign(metric=name, value=pool.metric(name)[0], reason=pool.reasons) for name in pool.metrics]
+    table = pd.concat(parts, ignore_index=True)
     table["reason"] = table["reason"].where(table["value"].isna(), "")
     return table[[*RUN, "metric", "value", "reason"]]
 

@@ -8,8 +8,15 @@ import pandas as pd
 from unimontage.errors import UserError
 
 
-def probability_columns(predictions: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Names of the columns that hold the probabilities of the K classes, ``p_0`` to ``p_{K-1}``.
+def output_columns(predictions: pd.DataFrame, outputs: Sequence[str]) -> list[str]:
+    """Names of the columns that hold what was predicted, ``p_0`` to ``p_{K-1}``.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns ``fold, seed, window`` and those of the outputs.
+    outputs : sequence of str
+        Names of the K classes, whose probabilities the columns hold, or of the K targets, whose values they hold.
 
     Raises
     ------
@@ -17,15 +24,15 @@ def probability_columns(predictions: pd.DataFrame, classes: Sequence[str]) -> li
         If a column is absent or there is one too many, there are no rows, or a window is predicted twice by one fold
         and seed.
     """
-    columns = [f"p_{k}" for k in range(len(classes))]
+    columns = [f"p_{k}" for k in range(len(outputs))]
     absent = [name for name in ("fold", "seed", "window", *columns) if name not in predictions.columns]
     if absent or not len(predictions):
         raise UserError(
             f"predictions have {len(predictions)} rows" + (f" and no column {', '.join(absent)}" if absent else ""),
             expected=f"rows with columns fold, seed, window, {columns[0]} to {columns[-1]}",
         )
-    if f"p_{len(classes)}" in predictions.columns:
-        raise UserError(f"predictions have more than {len(classes)} classes", expected=f"{', '.join(classes)}")
+    if f"p_{len(outputs)}" in predictions.columns:
+        raise UserError(f"predictions have more than {len(outputs)} outputs", expected=", ".join(outputs))
     twice = predictions.duplicated(["fold", "seed", "window"])
     if twice.any():
         row = predictions[twice].iloc[0]
@@ -51,11 +58,39 @@ def labels_of(windows: pd.Index, truth: pd.Series) -> pd.Series:
     UserError
         If a window has no label.
     """
-    unknown = windows[~windows.isin(truth.index)]
+    _require_known(windows, truth.index, "label")
+    return truth.loc[windows].astype(np.int64)
+
+
+def targets_of(windows: pd.Index, truth: pd.DataFrame, targets: Sequence[str]) -> pd.DataFrame:
+    """Target values of each predicted window, by window id.
+
+    Parameters
+    ----------
+    windows : Index of str
+        Ids of predicted windows.
+    truth : DataFrame
+        A column a target, by window id.
+    targets : sequence of str
+        The K targets, in the order of the outputs.
+
+    Raises
+    ------
+    UserError
+        If a target or a window is absent.
+    """
+    absent = [name for name in targets if name not in truth.columns]
+    if absent:
+        raise UserError(f"the truth has no column {', '.join(absent)}", expected=f"columns {', '.join(targets)}")
+    _require_known(windows, truth.index, "target value")
+    return truth.loc[windows, list(targets)].astype(np.float64)
+
+
+def _require_known(windows: pd.Index, known: pd.Index, what: str) -> None:
+    unknown = windows[~windows.isin(known)]
     if len(unknown):
         raise UserError(
-            f"{len(unknown)} predicted windows have no label, the first is {unknown[0]}",
-            expected="a label for every predicted window",
-            mend="make predictions and labels from the same window store",
+            f"{len(unknown)} predicted windows have no {what}, the first is {unknown[0]}",
+            expected=f"a {what} for every predicted window",
+            mend=f"make predictions and {what}s from the same window store",
         )
-    return truth.loc[windows].astype(np.int64)

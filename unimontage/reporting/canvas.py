@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unimontage.evaluation.scales import name_of, scale_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#999999", "#F0E442")
 BLUE, ORANGE = OKABE_ITO[:2]
 QUIET = "#767676"
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">")
 
 
 def new_figure(width: float, height: float, title: str, synthetic: bool) -> Figure:
@@ -52,6 +55,13 @@ def palette(count: int) -> list:
     return list(colormaps["viridis"](np.linspace(0, 1, count)))
 
 
-def words(metric: str) -> str:
-    """A metric's key as a label: ``balanced_accuracy`` becomes Balanced accuracy."""
-    return metric.replace("_", " ").capitalize()
+def words(key: str) -> str:
+    """A key as a label: ``balanced_accuracy`` becomes Balanced accuracy, ``auroc`` AUROC."""
+    name = name_of(key)
+    return name[0].upper() + name[1:]
+
+
+def axis_label(metric: str) -> str:
+    """A metric as the label of an axis: whether it is in percent, and which way is better where it is not upwards."""
+    scale = scale_of(metric)
+    return words(metric) + " in percent" * scale.percent + ", lower is better" * scale.lower_is_better

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from unimontage.reporting.canvas import BLUE, ORANGE, QUIET, hue, new_figure, palette, tidy, words
+from unimontage.evaluation.scales import name_of, scale_of
+from unimontage.reporting.canvas import BLUE, ORANGE, QUIET, axis_label, hue, new_figure, palette, tidy
 from unimontage.reporting.head import seen_from_above
 
 if TYPE_CHECKING:
@@ -36,22 +37,23 @@ def subject_accuracies(
     title : str
     """
     arms = list(scores["arm"].unique())
-    wide = scores.pivot(index="subject", columns="arm", values="value")[arms] * 100  # (subjects, arms)
+    factor = scale_of(scores["metric"].iloc[0]).factor
+    wide = scores.pivot(index="subject", columns="arm", values="value")[arms] * factor  # (subjects, arms)
     figure = new_figure(max(5.0, 1.5 + 1.3 * len(arms)), 4.8, title, synthetic)
     axes = tidy(figure.subplots())
     places = np.arange(len(arms))
     axes.plot(places, wide.to_numpy().T, color=QUIET, linewidth=0.6, alpha=0.4, zorder=1)
     for k, arm in enumerate(arms):
         axes.scatter(np.full(len(wide), k), wide[arm], s=22, color=hue(k), alpha=0.75, linewidth=0, zorder=2)
-    means = wide.mean() if summaries is None else summaries.set_index("arm").loc[arms, "mean"] * 100
+    means = wide.mean() if summaries is None else summaries.set_index("arm").loc[arms, "mean"] * factor
     axes.scatter(places + 0.2, means, marker="D", s=34, color="black", zorder=3, label="mean over subjects")
     if summaries is not None:
-        bounds = summaries.set_index("arm").loc[arms, ["ci_low", "ci_high"]] * 100
+        bounds = summaries.set_index("arm").loc[arms, ["ci_low", "ci_high"]] * factor
         axes.vlines(places + 0.2, bounds["ci_low"], bounds["ci_high"], color="black", label="interval of the mean")
-    axes.axhline(scores["chance"].mean() * 100, color=QUIET, linestyle="--", linewidth=1, label="chance")
+    axes.axhline(scores["chance"].mean() * factor, color=QUIET, linestyle="--", linewidth=1, label="chance")
     axes.set_xticks(places, arms, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.4, len(arms) - 0.4)
-    axes.set_ylabel(f"{words(scores['metric'].iloc[0])} in percent")
+    axes.set_ylabel(axis_label(scores["metric"].iloc[0]))
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -100,6 +102,35 @@ def confusion_matrices(
     return figure
 
 
+def predicted_numbers(table: pd.DataFrame, *, synthetic: bool, title: str = "Predicted numbers") -> Figure:
+    """Predicted against true values, a row of panels an arm and a panel a target; on the line they agree.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``arm, target, true, predicted``, one row a window and target, in the targets' unit.
+    synthetic : bool
+        Stamp the figure.
+    title : str
+    """
+    arms, targets = list(table["arm"].unique()), list(table["target"].unique())
+    figure = new_figure(max(5.0, 1 + 1.6 * len(targets)), 1 + 1.7 * len(arms), title, synthetic)
+    panels = figure.subplots(len(arms), len(targets), squeeze=False, sharex="col", sharey="col")
+    for (arm, target), own in table.groupby(["arm", "target"], sort=False):
+        row, column = arms.index(arm), targets.index(target)
+        axes = tidy(panels[row, column])
+        axes.plot(own["true"], own["predicted"], ".", color=hue(row), markersize=2, alpha=0.4)
+        low, high = own["true"].min(), own["true"].max()
+        axes.plot([low, high], [low, high], color=QUIET, linewidth=1)
+        if row == 0:
+            axes.set_title(target, fontsize=9)
+        if column == 0:
+            axes.set_ylabel(arm, fontsize=9)
+    figure.supxlabel("true", fontsize=10)
+    figure.supylabel("predicted", fontsize=10)
+    return figure
+
+
 def learning_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Fine-tuning") -> Figure:
     """Training and validation loss by epoch, one panel an arm, one thin line a run, the median thick.
 
@@ -131,33 +162,45 @@ def learning_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Fin
     return figure
 
 
+CURVES = {
+    "loss": ("loss", 3.0),
+    "spread": ("spread", 2.0),
+    "usage": ("codes in use", 2.0),
+    "lr": ("learning rate", 1.4),
+}
+"""What is drawn of a pre-training, with its label and the height of its panel."""
+
+
 def pretraining_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Pre-training") -> Figure:
-    """Loss, spread of the embeddings and learning rate by step, on one axis of steps.
+    """Loss, learning rate and what of spread and codes in use was measured by step, on one axis of steps.
 
     Parameters
     ----------
     history : DataFrame
-        Columns ``step, loss, spread, lr`` and, where there are several runs, ``seed``. A spread that falls to zero
-        means that all inputs get one embedding.
+        Columns ``step, loss, lr``, where they were measured ``spread`` (of the embeddings: zero means that all inputs
+        get one embedding) and ``usage`` (share of a tokenizer's codes), and where there are several runs ``seed``.
     synthetic : bool
         Stamp the figure.
     title : str
     """
-    figure = new_figure(6.4, 6.4, title, synthetic)
-    panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1.4))
+    shown = [name for name in CURVES if name in history.columns]
+    figure = new_figure(6.4, 2.2 + 1.4 * len(shown), title, synthetic)
+    heights = [CURVES[name][1] for name in shown]
+    panels = figure.subplots(len(shown), 1, sharex=True, height_ratios=heights)
     runs = dict(list(history.groupby("seed"))) if "seed" in history.columns else {0: history}
-    for axes, column, label in zip(panels, ("loss", "spread", "lr"), ("loss", "spread", "learning rate"), strict=True):
-        tidy(axes).set_ylabel(label)
+    for axes, column in zip(panels, shown, strict=True):
+        tidy(axes).set_ylabel(CURVES[column][0])
         for k, (seed, run) in enumerate(runs.items()):
             smooth = run[column].rolling(max(1, len(run) // 50), min_periods=1).mean()
             axes.plot(run["step"], smooth if column != "lr" else run[column], color=hue(k), label=f"seed {seed}")
             if column != "lr":
                 axes.plot(run["step"], run[column], color=hue(k), linewidth=0.8, alpha=0.3)
-    panels[1].set_ylim(bottom=0)
-    panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    panels[2].set_xlabel("step")
+        if column in ("spread", "usage"):
+            axes.set_ylim(bottom=0)
+    panels[-1].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    panels[-1].set_xlabel("step")
     if len(runs) > 1:
-        panels[2].legend(frameon=False, fontsize=9)
+        panels[-1].legend(frameon=False, fontsize=9)
     figure.align_ylabels(panels)
     return figure
 
@@ -278,7 +321,7 @@ def protocol_contrast_figure(
     axes.scatter(contrast["paper"], heights, color=ORANGE, s=44, marker="D", zorder=2, label="paper's protocol")
     for height, (_, row) in zip(heights, contrast.iterrows(), strict=True):
         axes.annotate(
-            f"{row['leakage']:+.1f}",
+            f"{row['leakage']:+.{scale_of(row['metric']).coarse}f}",
             (max(row["strict"], row["paper"]), height),
             xytext=(9, 0),
             textcoords="offset points",
@@ -288,8 +331,9 @@ def protocol_contrast_figure(
     names = contrast[["dataset", "task", "protocol", "arm"]].agg(", ".join, axis=1)
     axes.set_yticks(heights, names)
     axes.margins(x=0.12)
-    metric = words(contrast["metric"].iloc[0]) if len(contrast) else "score"
-    axes.set_xlabel(f"mean {metric.lower()} in percent; the numbers are points")
+    metric = contrast["metric"].iloc[0] if len(contrast) else "score"
+    percent = scale_of(metric).percent
+    axes.set_xlabel(f"mean {name_of(metric)}" + (" in percent; the numbers are points" if percent else ""))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 

@@ -28,9 +28,6 @@ LEGEND = (
     "The article's number, the run's, and the run's minus the article's in points. Both are percent of all test epochs "
     "together; ± is the SD, the run's over seeds and draws of labels."
 )
-NAMES = {"kappa": "Kappa", "auroc": "AUROC", "macro_f1": "Macro F1"} | {
-    f"f1_{stage}": f"F1 {stage}" for stage in ("W", "N1", "N2", "N3", "REM")
-}
 QUANTITIES = {
     "parameters_m": "Parameters (10^6)",
     "flops_g": "FLOPs (10^9)",
@@ -43,10 +40,13 @@ COST = (
     "article counts. Memory and latency belong to a machine, so they compare only within a column."
 )
 METRICS_A_BLOCK = 3
+BLOCK = ["protocol", "dataset", "labels_pct"]
 
 
 def published_text(tables: Mapping[str, pd.DataFrame]) -> str:
     """The tables for the terminal, one line a model, at most 120 characters wide.
+
+    Blocks of a dataset and a label budget that the run fills no row of are left out; the page has them.
 
     Parameters
     ----------
@@ -57,12 +57,13 @@ def published_text(tables: Mapping[str, pd.DataFrame]) -> str:
         return "Nothing to compare."
     lines = [WARNING] if _synthetic(tables) else []
     lines += textwrap.wrap(LEGEND, WIDTH)
-    for name, table in tables.items():
+    for name, whole in tables.items():
+        table = _filled(whole)
         lines += ["", f"{_number(name)}: {TITLES[name]}"]
         for place, block in _blocks(table):
             for part in _narrow(block):
                 lines += ["", place, *_lines(part), *_leads(part)]
-        lines += _remarks_by_model(table)
+        lines += remarks_by_model(table)
     return "\n".join(lines)
 
 
@@ -124,8 +125,14 @@ def efficiency_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
 
 def _blocks(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Rows of each protocol, dataset and label budget, and what to call them."""
-    for (protocol, dataset, labels), block in table.groupby(["protocol", "dataset", "labels_pct"], sort=False):
+    for (protocol, dataset, labels), block in table.groupby(BLOCK, sort=False):
         yield f"{dataset}, {labels:g} % of the labels, {protocol}", block
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    """The blocks of a table in which the run fills at least one row."""
+    run = (table["row"] != GAIN) & (table["status"] != NOT_RUN)
+    return table[run.groupby([table[key] for key in BLOCK]).transform("any")]
 
 
 def _lines(block: pd.DataFrame) -> list[str]:
@@ -136,7 +143,7 @@ def _lines(block: pd.DataFrame) -> list[str]:
     head = ["", *["paper", "ours", "diff."] * len(metrics)]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     spans = [sum(widths[k : k + 3]) + 4 for k in range(1, len(widths), 3)]
-    top = ["".ljust(widths[0]), *(_name(metric).rjust(span) for metric, span in zip(metrics, spans, strict=True))]
+    top = ["".ljust(widths[0]), *(words(metric).rjust(span) for metric, span in zip(metrics, spans, strict=True))]
     return [f"  {line}".rstrip() for line in ("  ".join(top), *(_aligned(row, widths) for row in (head, *body)))]
 
 
@@ -151,7 +158,7 @@ def _leads(block: pd.DataFrame) -> list[str]:
     """Which rows the gains of a block are over."""
     gains = block[block["row"] == GAIN]
     texts = [
-        f"{_name(row['metric'])} {row['paper_over']} / {row['ours_over'] or NOT_RUN} ({row['others_run']} run)"
+        f"{words(row['metric'])} {row['paper_over']} / {row['ours_over'] or NOT_RUN} ({row['others_run']} run)"
         for _, row in gains.iterrows()
     ]
     joined = f"Best other, paper / ours: {'; '.join(texts)}"
@@ -165,7 +172,7 @@ def _aligned(texts: list[str], widths: list[int]) -> str:
 
 def _html_block(block: pd.DataFrame, notes: Mapping[str, int]) -> str:
     metrics = list(block["metric"].unique())
-    above = [f"{_name(metric)}, {what}" for metric in metrics for what in ("paper", "ours", "diff.")]
+    above = [f"{words(metric)}, {what}" for metric in metrics for what in ("paper", "ours", "diff.")]
     rows = {name: _html_row(group, above, notes) for name, group in block.groupby("row", sort=False)}
     foot = rows.pop(GAIN, "")
     return html_table("".join(map(heading, ["Model", *above])), rows.values(), foot)
@@ -214,7 +221,7 @@ def _costs(row: pd.Series) -> list[str]:
     return texts
 
 
-def _remarks_by_model(table: pd.DataFrame) -> list[str]:
+def remarks_by_model(table: pd.DataFrame) -> list[str]:
     """Each remark with the models that it concerns."""
     models = {}
     for model, note in zip(table["model"], table["note"], strict=True):
@@ -239,7 +246,3 @@ def _synthetic(tables: Mapping[str, pd.DataFrame]) -> bool:
 
 def _number(table: str) -> str:
     return table.replace("_", " ").capitalize()
-
-
-def _name(metric: str) -> str:
-    return NAMES.get(metric, words(metric))

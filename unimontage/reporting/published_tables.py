@@ -24,7 +24,7 @@ SIZE_AND_SPEED = "table_10"
 
 
 def published_tables(ours: pd.DataFrame, published: Iterable[PublishedValue] = VALUES) -> dict[str, pd.DataFrame]:
-    """Every table of the article that the run fills at least one row of, the article's numbers beside the run's.
+    """Every table of the sleep article that the run fills at least one row of, its numbers beside the run's.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def published_tables(ours: pd.DataFrame, published: Iterable[PublishedValue] = V
         n_subjects, n_seeds, synthetic``: a row each of `unimontage.evaluation.pooled.summarise_pooled`, as fractions.
         Rows that no article has are left out.
     published : iterable of PublishedValue
-        The article's numbers.
+        Published numbers; those of other systems are left out.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def published_tables(ours: pd.DataFrame, published: Iterable[PublishedValue] = V
     if not len(ours):
         return {}
     data = kind_of_data(ours)
-    ours = ours.assign(protocol=ours["protocol"].map(_undivided))
-    _require_one_arm_a_cell(ours)
+    ours = ours.assign(protocol=ours["protocol"].map(undivided))
+    require_one_arm_a_cell(ours, [*CELL, "protocol"])
     cells = _cells(published)
     tables = {}
     for table, printed in cells.groupby("table", sort=False):
@@ -113,15 +113,16 @@ def efficiency_table(ours: pd.DataFrame, published: Iterable[PublishedValue] = V
     return table[["row", "model", "dataset", "status", *pairs, "macs_g", "latency_iqr_ms", "device", "note"]]
 
 
-def _undivided(protocol: str) -> str:
+def undivided(protocol: str) -> str:
     """A protocol without its label budget, which has a column of its own; what a budget counts stays."""
     division = Division.parse(protocol)
     return division.protocol + (", labels of whole subjects" if division.unit == "subject" else "")
 
 
-def _require_one_arm_a_cell(ours: pd.DataFrame) -> None:
+def require_one_arm_a_cell(ours: pd.DataFrame, cell: list[str]) -> None:
+    """Refuse two arms that fill the same cell of an article's table, which the columns `cell` tell apart."""
     known = ours[ours["row"].notna()]
-    twice = known.duplicated([*CELL, "protocol"])
+    twice = known.duplicated(cell)
     if twice.any():
         first = known[twice].iloc[0]
         raise UserError(
@@ -140,7 +141,7 @@ def _cells(published: Iterable[PublishedValue]) -> pd.DataFrame:
             "note": "\n".join(value.notes),
         }
         for value in published
-        if value.table not in ("", SIZE_AND_SPEED)
+        if value.system == "sleep" and value.table != SIZE_AND_SPEED
     ]
     return pd.DataFrame(rows)
 

@@ -1,13 +1,16 @@
 """Result tables as text for the terminal and as a page that needs nothing else."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
 
 import pandas as pd
 
+from unimontage.evaluation.regression import REGRESSION_METRICS
+from unimontage.evaluation.scales import PERCENT, Scale, name_of, scale_of
+from unimontage.reporting.canvas import words
 from unimontage.reporting.page import (
     DASH,
     WARNING,
@@ -32,7 +35,7 @@ class Column:
     name : str
         Column of the table.
     heading : str
-        What stands above it; ``{metric}`` and ``{confidence}`` are filled in.
+        What stands above it; ``{metric}``, ``{confidence}`` and ``{points}`` are filled in.
     form : callable
         Value, row -> text.
     text : bool
@@ -45,12 +48,25 @@ class Column:
     text: bool = True
 
 
-def _number(digits: int, sign: str = "") -> Callable[[object, pd.Series], str]:
-    return lambda value, row: DASH if pd.isna(value) else f"{value:{sign}.{digits}f}"
+def _mean(value: object, row: pd.Series) -> str:
+    return DASH if pd.isna(value) else f"{value:.{scale_of(row['metric']).digits}f}"
+
+
+def _change(value: object, row: pd.Series) -> str:
+    return DASH if pd.isna(value) else f"{value:+.{scale_of(row['metric']).digits}f}"
+
+
+def _spread(value: object, row: pd.Series) -> str:
+    return DASH if pd.isna(value) else f"{value:.{scale_of(row['metric']).coarse}f}"
 
 
 def _interval(low: object, row: pd.Series) -> str:
-    return DASH if pd.isna(low) else f"{low:.1f} to {row['ci_high']:.1f}"
+    return DASH if pd.isna(low) else f"{_spread(low, row)} to {_spread(row['ci_high'], row)}"
+
+
+def _other(metric: str) -> Callable[[object, pd.Series], str]:
+    """A column about another metric than the table's."""
+    return lambda value, row: DASH if pd.isna(value) else f"{value:.{scale_of(metric).coarse}f}"
 
 
 def _p(value: object, row: pd.Series) -> str:
@@ -58,7 +74,7 @@ def _p(value: object, row: pd.Series) -> str:
 
 
 def _published(value: object, row: pd.Series) -> str:
-    return DASH if pd.isna(value) else f"{'~' * (row.get('origin') == 'derived')}{value:.2f}"
+    return DASH if pd.isna(value) else f"{'~' * (row.get('origin') == 'derived')}{_mean(value, row)}"
 
 
 def _plain(value: object, row: pd.Series) -> str:
@@ -71,28 +87,29 @@ COLUMNS = (
     Column("protocol", "Protocol", _plain, text=False),
     Column("arm", "Arm", _plain),
     Column("reference", "Against", _plain),
-    Column("mean", "{metric}", _number(2)),
-    Column("points", "Points", _number(2, "+")),
+    Column("mean", "{metric}", _mean),
+    Column("points", "{points}", _change),
     Column("ci_low", "{confidence:.0%} interval", _interval),
-    Column("sd", "SD", _number(1)),
+    Column("sd", "SD", _spread),
     Column("n", "n", _plain),
-    Column("chance", "Chance", _number(1)),
+    Column("chance", "Chance", _spread),
     Column("p", "p", _p),
     Column("p_holm", "p (Holm)", _p),
-    Column("strict", "Strict", _number(2)),
-    Column("paper_protocol", "Paper prot.", _number(2)),
-    Column("paper", "Paper prot.", _number(2)),
-    Column("leakage", "Leakage", _number(2, "+")),
+    Column("strict", "Strict", _mean),
+    Column("paper_protocol", "Paper prot.", _mean),
+    Column("paper", "Paper prot.", _mean),
+    Column("leakage", "Leakage", _change),
     Column("published", "Published", _published),
-    Column("difference", "Diff.", _number(2, "+")),
-    Column("accuracy", "Accuracy", _number(1), text=False),
-    Column("balanced_accuracy", "Balanced", _number(1)),
-    Column("macro_f1", "Macro F1", _number(1), text=False),
-    Column("weighted_f1", "Weighted F1", _number(1), text=False),
-    Column("kappa", "Kappa", _number(1), text=False),
-    Column("auroc", "AUROC", _number(1), text=False),
-    Column("sd_folds", "SD of folds", _number(1), text=False),
-    Column("sd_seeds", "SD of seeds", _number(1), text=False),
+    Column("difference", "Diff.", _change),
+    Column("accuracy", "Accuracy", _other("accuracy"), text=False),
+    Column("balanced_accuracy", "Balanced", _other("balanced_accuracy")),
+    *(
+        Column(name, words(name), _other(name), text=False)
+        for name in ("macro_f1", "weighted_f1", "kappa", "auroc", "auc_pr")
+    ),
+    *(Column(name, words(name), _other(name)) for name in REGRESSION_METRICS),
+    Column("sd_folds", "SD of folds", _spread, text=False),
+    Column("sd_seeds", "SD of seeds", _spread, text=False),
 )
 
 
@@ -130,13 +147,13 @@ def to_text(table: pd.DataFrame) -> str:
     return "\n".join([*lines, *remarks_lines(notes)])
 
 
-def to_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
-    """A table as one self-contained page: sortable by its headings, readable on a phone.
+def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic: bool) -> str:
+    """Tables as one self-contained page: sortable by their headings, readable on a phone.
 
     Parameters
     ----------
-    table : DataFrame
-        From `unimontage.reporting.tables`: results, contrast or differences.
+    tables : DataFrame or sequence of DataFrame
+        From `unimontage.reporting.tables`: results, contrast or differences, each of one metric.
     title : str
         Heading of the page.
     synthetic : bool
@@ -147,10 +164,16 @@ def to_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
     str
         HTML without any external asset.
     """
-    synthetic = synthetic or _synthetic(table)
+    tables = [tables] if isinstance(tables, pd.DataFrame) else tables
+    content = "\n".join(map(_html, tables))
+    return page(content, title, synthetic or any(map(_synthetic, tables)))
+
+
+def _html(table: pd.DataFrame) -> str:
+    """One table with what stands above and below it."""
     columns = [column for column in COLUMNS if column.name in table.columns]
     headings = ["Dataset", "Task", *_headings(table, columns)] if len(table) else []
-    pictured = {"mean", "ci_low", "ci_high", "chance"} <= set(table.columns)
+    pictured = {"mean", "ci_low", "ci_high", "chance"} <= set(table.columns) and _scale(table).percent
     notes = _notes(table)
     body = []
     for (_, row), remarks in zip(table.iterrows(), _remarks(table), strict=True):
@@ -170,24 +193,33 @@ def to_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
         html_table(head, body),
         remarks_list(notes),
     ]
-    return page("\n".join(content), title, synthetic)
+    return "\n".join(content)
 
 
 def _headings(table: pd.DataFrame, columns: list[Column]) -> list[str]:
     first = table.iloc[0]
-    metric = str(first["metric"]).replace("_", " ").capitalize()
-    return [column.heading.format(metric=metric, confidence=first.get("confidence", 0.95)) for column in columns]
+    filled = {"metric": words(first["metric"]), "confidence": first.get("confidence", 0.95)}
+    filled["points"] = "Points" if _scale(table).percent else "Difference"
+    return [column.heading.format(**filled) for column in columns]
+
+
+def _scale(table: pd.DataFrame) -> Scale:
+    """Scale of the one metric that a table is about; percent where the table is empty."""
+    return scale_of(table["metric"].iloc[0]) if len(table) else PERCENT
 
 
 def _subtitle(table: pd.DataFrame) -> str:
-    metric = str(table["metric"].iloc[0]).replace("_", " ")
+    scale = _scale(table)
+    metric = name_of(table["metric"].iloc[0])
     unit = f" per {table['unit'].iloc[0]}" if "unit" in table.columns else ""
+    percent, points = (" in percent", " in points") if scale.percent else ("", "")
+    lower = " Lower is better." if scale.lower_is_better else ""
     if "leakage" in table.columns:
-        return f"Mean {metric}{unit} in percent under both protocols; leakage is their difference in points."
+        return f"Mean {metric}{unit}{percent} under both protocols; leakage is their difference{points}.{lower}"
     if "points" in table.columns:
-        return f"Differences of {metric}{unit} in points, subject by subject; n subjects; Holm within a protocol."
+        return f"Differences of {metric}{unit}{points}, subject by subject; n subjects; Holm within a protocol.{lower}"
     derived = " ~ marks a value computed from a printed gain." if (table["origin"] == "derived").any() else ""
-    return f"Mean {metric}{unit} in percent over n subjects; SD and interval are over subjects.{derived}"
+    return f"Mean {metric}{unit}{percent} over n subjects; SD and interval are over subjects.{lower}{derived}"
 
 
 def _remarks(table: pd.DataFrame) -> list[list[str]]:

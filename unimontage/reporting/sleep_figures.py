@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
-from unimontage.reporting.canvas import BLUE, ORANGE, QUIET, hue, new_figure, tidy, words
+from unimontage.evaluation.scales import scale_of
+from unimontage.reporting.canvas import BLUE, MARKERS, ORANGE, QUIET, axis_label, hue, new_figure, tidy, words
 from unimontage.reporting.head import outline, seen_from_above
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ STAGES = ("W", "N1", "N2", "N3", "REM")
 DEPTH = (0, 2, 3, 4, 1)
 """Height of each stage below the top of a hypnogram, REM next to wake."""
 EPOCH_S = 30.0
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">")
 FEWEST_TO_INTERPOLATE = 4
 
 
@@ -42,6 +42,7 @@ def per_class_f1(table: pd.DataFrame, *, synthetic: bool, title: str = "F1 of ea
     shifts = _spread(len(arms), 0.7)
     for k, (arm, shift) in enumerate(zip(arms, shifts, strict=True)):
         own = table[table["arm"] == arm].set_index("metric").reindex([f"f1_{stage}" for stage in STAGES])
+        own = own[["mean", "ci_low", "ci_high"]] * 100
         _points(axes, np.arange(len(STAGES)) + shift, own, k, arm)
     axes.set_xticks(range(len(STAGES)), STAGES)
     axes.set_xlim(-0.5, len(STAGES) - 0.5)
@@ -204,6 +205,8 @@ def budget_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores 
     """
     datasets, arms = list(table["dataset"].unique()), list(table["arm"].unique())
     budgets = np.sort(table["labels_pct"].unique())
+    metric = table["metric"].iloc[0]
+    table = table.assign(**{name: table[name] * scale_of(metric).factor for name in ("mean", "ci_low", "ci_high")})
     figure = new_figure(max(6.4, 3.4 * len(datasets)), 4.4, title, synthetic)
     panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False).ravel()
     shifts = np.exp(_spread(len(arms), 0.2))  # budgets stand on a logarithmic axis
@@ -211,13 +214,13 @@ def budget_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores 
         tidy(axes).set_title(dataset, fontsize=10)
         for k, (arm, shift) in enumerate(zip(arms, shifts, strict=True)):
             own = table[(table["dataset"] == dataset) & (table["arm"] == arm)].sort_values("labels_pct")
-            axes.plot(own["labels_pct"] * shift, own["mean"] * 100, color=hue(k), linewidth=1)
+            axes.plot(own["labels_pct"] * shift, own["mean"], color=hue(k), linewidth=1)
             _points(axes, own["labels_pct"].to_numpy() * shift, own, k, arm)
         axes.set_xscale("log")
         axes.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
         axes.minorticks_off()
         axes.set_xlabel("percent of the training labels")
-    panels[0].set_ylabel(f"{words(table['metric'].iloc[0])} in percent")
+    panels[0].set_ylabel(axis_label(metric))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(arms)), frameon=False)
     return figure
@@ -237,19 +240,21 @@ def alignment_grid(table: pd.DataFrame, *, synthetic: bool, title: str = "Size o
     """
     datasets = list(table["dataset"].unique())
     rows, dimensions = np.sort(table["rows"].unique()), np.sort(table["dimension"].unique())
+    metric = table["metric"].iloc[0]
+    scale = scale_of(metric)
     figure = new_figure(
         max(5.0, (1.2 + 0.7 * len(dimensions)) * len(datasets)), 2.2 + 0.45 * len(rows), title, synthetic
     )
     panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False).ravel()
     for axes, dataset in zip(panels, datasets, strict=True):
         own = table[table["dataset"] == dataset].pivot(index="rows", columns="dimension", values="mean")
-        values = own.reindex(index=rows, columns=dimensions).to_numpy() * 100  # (rows, dimensions)
+        values = own.reindex(index=rows, columns=dimensions).to_numpy() * scale.factor  # (rows, dimensions)
         low, high = _limits([values])
         image = axes.imshow(values, cmap="cividis", vmin=low, vmax=high, aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(values):
             shade = "black" if value > (low + high) / 2 else "white"
             missing = np.isnan(value)
-            text, colour = ("–", QUIET) if missing else (f"{value:.1f}", shade)
+            text, colour = ("–", QUIET) if missing else (f"{value:.{scale.coarse}f}", shade)
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.set_title(dataset, fontsize=10)
         axes.set_xticks(range(len(dimensions)), dimensions)
@@ -257,16 +262,14 @@ def alignment_grid(table: pd.DataFrame, *, synthetic: bool, title: str = "Size o
         axes.set_xlabel("embedding dimension")
         figure.colorbar(image, ax=axes, shrink=0.8)
     panels[0].set_ylabel("aligned rows")
-    figure.supxlabel(f"{words(table['metric'].iloc[0])} in percent; each dataset has its own scale", fontsize=9)
+    figure.supxlabel(f"{axis_label(metric)}; each dataset has its own scale", fontsize=9)
     return figure
 
 
 def _points(axes: Axes, places: np.ndarray, rows: pd.DataFrame, k: int, label: str) -> None:
-    """Means of group k with their intervals, in percent."""
-    axes.scatter(
-        places, rows["mean"] * 100, marker=MARKERS[k % len(MARKERS)], s=30, color=hue(k), label=label, zorder=3
-    )
-    axes.vlines(places, rows["ci_low"] * 100, rows["ci_high"] * 100, color=hue(k), linewidth=1.2, zorder=2)
+    """Means of group k with their intervals."""
+    axes.scatter(places, rows["mean"], marker=MARKERS[k % len(MARKERS)], s=30, color=hue(k), label=label, zorder=3)
+    axes.vlines(places, rows["ci_low"], rows["ci_high"], color=hue(k), linewidth=1.2, zorder=2)
 
 
 def _spread(count: int, width: float) -> np.ndarray:

@@ -6,16 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from unimontage.config.protocols import BY_SUBJECT, PRINTED, Division
+from unimontage.config.protocols import BY_SUBJECT, OFFICIAL, PRINTED, Division
 from unimontage.errors import UserError
 from unimontage.evaluation.metrics import METRICS
+from unimontage.evaluation.regression import REGRESSION_METRICS
+from unimontage.evaluation.scales import scale_of
 from unimontage.reporting.published import VALUES, PublishedValue, lookup
 from unimontage.reporting.rendering import to_html, to_text
 
 __all__ = ["differences_table", "kind_of_data", "protocol_contrast", "results_table", "to_html", "to_text"]
 
 ROW = ["dataset", "task", "protocol", "arm"]
-STRICT_FIRST = ("strict_trial", "seed_9_6", "strict_loso", "strict_subject")
+STRICT_FIRST = ("strict_official", "strict_trial", "seed_9_6", "strict_loso", "strict_subject")
 SYNTHETIC, REAL = "SYNTHETIC", "real"
 
 
@@ -26,25 +28,27 @@ def results_table(
     metric: str = "accuracy",
     unit: str = "window",
 ) -> pd.DataFrame:
-    """One row a dataset, task, protocol and arm, in percent; strict protocols first.
+    """One row a dataset, task, protocol and arm, on the metric's scale; strict protocols first.
 
     Parameters
     ----------
     summaries : DataFrame
         From `unimontage.evaluation.aggregate.summarise`, with columns ``dataset, task, protocol, arm, unit, metric,
-        synthetic`` and, where arms reproduce published rows, ``paper_key``.
+        synthetic``, where arms reproduce published rows ``paper_key``, and where they were pre-trained on a part of the
+        windows ``kept_pct``.
     published : iterable of PublishedValue
-        Published numbers, found by an arm's ``paper_key``, the dataset and the protocol's label budget.
+        Published numbers, found by an arm's ``paper_key``, the dataset, the protocol's label budget and the share kept.
     metric, unit : str
-        What the columns ``mean`` to ``difference`` are about.
+        What the columns ``mean`` to ``difference`` are about: a metric of classes, or one of predicted numbers.
 
     Returns
     -------
     DataFrame
         Columns ``dataset, task, protocol, arm, unit, metric, mean, ci_low, ci_high, confidence, sd, n, chance,
         paper_protocol`` (mean of the same arm under the paper's protocol), ``published, origin, difference`` (mean
-        minus published, in points), the means of the other metrics, ``sd_folds, sd_seeds``, ``data`` (SYNTHETIC or
-        real) and ``note`` (remarks, one a line).
+        minus published, in points), the means of the other metrics of the same kind, ``sd_folds, sd_seeds``, ``data``
+        (SYNTHETIC or real) and ``note`` (remarks, one a line). Numbers are multiplied by the metric's
+        `unimontage.evaluation.scales.Scale`: fractions are in percent, errors and correlations as they are.
 
     Raises
     ------
@@ -57,10 +61,11 @@ def results_table(
     if not len(table):
         raise UserError(f"no summary of {metric} per {unit}", expected="at least one evaluated arm")
     table = table.rename(columns={"n_subjects": "n"})
-    table[["mean", "ci_low", "ci_high", "sd", "sd_folds", "sd_seeds", "chance"]] *= 100
+    table[["mean", "ci_low", "ci_high", "sd", "sd_folds", "sd_seeds", "chance"]] *= scale_of(metric).factor
     table = _with_published(table, tuple(published), metric)
     table = table.assign(data=data, paper_protocol=_under_paper_protocol(table))
-    others = [name for name in METRICS if name != metric]
+    kind = REGRESSION_METRICS if metric in REGRESSION_METRICS else METRICS
+    others = [name for name in kind if name != metric]
     table = table.join(_means(chosen, others), on=ROW)
     head = [*ROW, "unit", "metric", "mean", "ci_low", "ci_high", "confidence", "sd", "n", "chance", "paper_protocol"]
     return _ordered(table)[
@@ -79,8 +84,8 @@ def protocol_contrast(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``dataset, task, protocol`` (the strict one), ``arm, metric``, the means ``strict`` and ``paper`` in
-        percent, ``leakage`` in points, and ``data``. Only arms that ran under both, with the same labels, have a row.
+        Columns ``dataset, task, protocol`` (the strict one), ``arm, metric``, the means ``strict`` and ``paper``,
+        ``leakage``, their difference, and ``data``. Only arms that ran under both, with the same labels, have a row.
     """
     keys = ["dataset", "task", "protocol", "arm", "metric", "data"]
     printed = table.assign(protocol=table["protocol"].map(_strict_twin)).dropna(subset="protocol")
@@ -92,7 +97,7 @@ def protocol_contrast(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", unit: str = "window") -> pd.DataFrame:
-    """Arms against the reference arm, in points, strict protocols first.
+    """Arms against the reference arm, in points or the metric's own unit, strict protocols first.
 
     Parameters
     ----------
@@ -115,7 +120,7 @@ def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", un
     data = kind_of_data(differences)
     table = differences[(differences["unit"] == unit) & (differences["metric"] == metric)].reset_index(drop=True)
     table = table.rename(columns={"n_subjects": "n", "difference": "points", "reason": "note"}).assign(data=data)
-    table[["points", "ci_low", "ci_high", "sd"]] *= 100
+    table[["points", "ci_low", "ci_high", "sd"]] *= scale_of(metric).factor
     columns = ["reference", "unit", "metric", "points", "ci_low", "ci_high", "confidence", "sd", "n", "p", "p_holm"]
     return _ordered(table)[[*ROW, *columns, "data", "note"]]
 
@@ -138,9 +143,10 @@ def kind_of_data(table: pd.DataFrame) -> str:
 
 def _with_published(table: pd.DataFrame, values: tuple[PublishedValue, ...], metric: str) -> pd.DataFrame:
     labels = table["protocol"].map(lambda protocol: Division.parse(protocol).percent)
+    kept = _known(table, "kept_pct")
     rows = [
-        lookup(key, dataset, metric, percent, values)
-        for key, dataset, percent in zip(_paper_keys(table), table["dataset"], labels, strict=True)
+        lookup(key, dataset, metric, percent, share, values)
+        for key, dataset, percent, share in zip(_known(table, "paper_key"), table["dataset"], labels, kept, strict=True)
     ]
     published = np.array([row.value if row else None for row in rows], dtype=np.float64)
     notes = [
@@ -155,10 +161,11 @@ def _with_published(table: pd.DataFrame, values: tuple[PublishedValue, ...], met
     )
 
 
-def _paper_keys(table: pd.DataFrame) -> list[str | None]:
-    if "paper_key" not in table.columns:
+def _known(table: pd.DataFrame, column: str) -> list:
+    """A column that not every table has; None where it is absent or empty."""
+    if column not in table.columns:
         return [None] * len(table)
-    return [None if pd.isna(key) else key for key in table["paper_key"]]
+    return [None if pd.isna(value) else value for value in table[column]]
 
 
 def _under_paper_protocol(table: pd.DataFrame) -> pd.Series:
@@ -171,9 +178,10 @@ def _under_paper_protocol(table: pd.DataFrame) -> pd.Series:
 
 
 def _family(protocols: pd.Series) -> pd.Series:
-    """What the paper's protocol and the strict ones beside it share: how many subjects test, and the label budget."""
+    """What the paper's protocol and the strict ones beside it share: who divides what, and the label budget."""
     divisions = protocols.map(Division.parse)
-    return divisions.map(lambda division: (division.protocol in BY_SUBJECT, division.percent, division.unit))
+    kinds = dict.fromkeys(BY_SUBJECT, "subjects") | dict.fromkeys(OFFICIAL, "official")
+    return divisions.map(lambda division: (kinds.get(division.protocol, ""), division.percent, division.unit))
 
 
 def _strict_twin(protocol: str) -> str | None:
@@ -184,9 +192,9 @@ def _strict_twin(protocol: str) -> str | None:
 
 
 def _means(summaries: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
-    """Means of several metrics in percent, one row a table row, one column a metric."""
+    """Means of several metrics on their scales, one row a table row, one column a metric."""
     means = summaries.groupby([*ROW, "metric"], sort=False)["mean"].first().unstack("metric")
-    return means.reindex(columns=metrics) * 100
+    return means.reindex(columns=metrics) * [scale_of(name).factor for name in metrics]
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

@@ -111,6 +111,38 @@ def by_subject(windows: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
     return _fold(windows, "0", role)
 
 
+def official(windows: pd.DataFrame, role: np.ndarray, *, validate_on_test: bool) -> pd.DataFrame:
+    """Divide as the dataset comes divided.
+
+    Parameters
+    ----------
+    windows : DataFrame
+        One row a labelled window.
+    role : ndarray of str, shape (rows,)
+        ``train``, ``val`` or ``test``.
+    validate_on_test : bool
+        Choose the epoch on the test windows, as a published pipeline does; what should have validated then trains.
+
+    Raises
+    ------
+    UserError
+        A role has no labelled window.
+    """
+    for wanted in ("train", "val", "test"):
+        if not (role == wanted).any():
+            raise UserError(
+                f"no labelled window that is to {wanted}",
+                expected="subjects and sessions of every part of the official division",
+                mend="datasets: {...: {subjects: all, sessions: all}}",
+            )
+    if not validate_on_test:
+        return _fold(windows, "0", role)
+    folds = _fold(windows, "0", np.where(role == "val", "train", role))
+    test = windows[role == "test"]
+    again = pd.DataFrame({"fold": "0", "role": "val", "window": test["window"], "target": test["target"]})
+    return pd.concat([folds, again], ignore_index=True)
+
+
 def _fold(windows: pd.DataFrame, fold: str, role: np.ndarray) -> pd.DataFrame:
     target = np.where(role == "test", -1, windows["target"])  # test labels belong to evaluation
     return pd.DataFrame({"fold": fold, "role": role, "window": windows["window"].to_numpy(), "target": target})

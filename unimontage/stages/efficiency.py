@@ -44,8 +44,9 @@ def measure(request: EfficiencyRequest) -> None:
         pool = WindowPool.of([WindowStore.open(path)])
         classes = len(facts(dataset).tasks[request.tasks[dataset]].classes)
         example = torch.zeros(1, len(pool.channels), pool.n_times, device=device)
-        for name, arm in request.arms.items():
-            model = _network(arm, request.starts[dataset][name], pool, classes).to(device)
+        for name, start in request.starts[dataset].items():
+            arm = request.arms[name]
+            model = _network(arm, start, pool, classes).to(device)
             rows.append({"row": arm.paper or name, "dataset": dataset} | profile(model, example))
     table = efficiency_table(pd.DataFrame(rows))
     write_text(request.csv, table.to_csv(index=False))

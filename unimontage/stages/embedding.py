@@ -61,9 +61,12 @@ def _labels(stores: list[WindowStore], windows: pd.Series) -> list[str]:
     labels = []
     for store in stores:
         dataset = store.attributes["dataset"]
-        task = next(iter(facts(dataset).tasks.values()))
-        names = (*task.classes, "unlabelled")
+        task = next(iter(facts(dataset).tasks.values()), None)
         seen = store.table[store.table["window"].isin(windows)]
+        if task is None or task.regression:
+            labels += [dataset] * len(seen)
+            continue
+        names = (*task.classes, "unlabelled")
         labels += [f"{dataset} {names[target]}" for target in task.targets(seen)]
     return labels
 

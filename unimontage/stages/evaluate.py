@@ -30,6 +30,7 @@ class ScoreRequest(Request):
     windows: tuple[Path, ...]
     predictions: tuple[Path, ...]
     arms: tuple[str, ...]
+    kept: dict[str, float]
     threshold_inclusive: bool
     scores: Path
 
@@ -69,7 +70,7 @@ def score(request: ScoreRequest) -> None:
             truths[task] = truth(request.windows, predictions, request.threshold_inclusive)
         classes = predictions.facts["classes"]
         scores = score_predictions(predictions.rows, truths[task], classes)
-        parts.append(scores.assign(**_identity(predictions, arm)))
+        parts.append(scores.assign(**_identity(predictions, arm), kept_pct=request.kept[arm]))
         synthetic.add(predictions.facts["synthetic"])
         splits[str(path)] = predictions.facts["split_sha256"]
     write_table(
@@ -80,8 +81,8 @@ def score(request: ScoreRequest) -> None:
     logger.info("%d predictions files", len(parts))
 
 
-def truth(windows: Sequence[Path], predictions: Table, inclusive: bool) -> pd.Series:
-    """Class ids of all windows of a task, by window id.
+def truth(windows: Sequence[Path], predictions: Table, inclusive: bool) -> pd.Series | pd.DataFrame:
+    """Class ids of all windows of a task, or their target values, by window id.
 
     Raises
     ------
@@ -96,6 +97,10 @@ def truth(windows: Sequence[Path], predictions: Table, inclusive: bool) -> pd.Se
             expected=", ".join(task.classes),
             mend="remove the results of this task and run the same command again",
         )
+    if task.regression:
+        names = list(task.classes)
+        values = [pd.DataFrame(task.targets(s.table), pd.Index(s.table["window"]), names) for s in stores]
+        return pd.concat(values).dropna()
     labels = [pd.Series(task.targets(s.table, inclusive), index=pd.Index(s.table["window"])) for s in stores]
     every = pd.concat(labels)
     return every[every >= 0]
@@ -106,7 +111,6 @@ def tabulate(request: TableRequest) -> None:
     scores = _scores(request.scores)
     options = request.evaluation
     subjects = with_rating_mean(per_subject(scores))
-    which = {"metric": options.metric, "unit": options.unit}
     rng = np.random.default_rng
     summaries = summarise(subjects, options.resamples, options.confidence, rng(options.seed))
     pairs = paired_differences(
@@ -116,14 +120,18 @@ def tabulate(request: TableRequest) -> None:
         confidence=options.confidence,
         rng=rng(options.seed),
     )
-    results, differences = results_table(summaries, **which), differences_table(pairs, **which)
+    present = [m for m in (options.metric, options.regression_metric) if (summaries["metric"] == m).any()]
+    which = [{"metric": metric, "unit": options.unit} for metric in present]
+    results = [results_table(summaries, **each) for each in which]
+    differences = [differences_table(pairs, **each) for each in which]
     synthetic = bool(scores["synthetic"].any())
-    write_text(request.csv, results.to_csv(index=False))
+    write_text(request.csv, pd.concat(results).to_csv(index=False))
     write_text(request.html, to_html(results, request.title, synthetic))
-    write_text(request.differences_csv, differences.to_csv(index=False))
+    write_text(request.differences_csv, pd.concat(differences).to_csv(index=False))
     title = f"{request.title}: differences from {request.reference}"
     write_text(request.differences_html, to_html(differences, title, synthetic))
-    write_text(request.txt, f"{request.title}\n{to_text(results)}\n\n{title}\n{to_text(differences)}\n")
+    texts = ["\n\n".join(to_text(table) for table in tables) for tables in (results, differences)]
+    write_text(request.txt, f"{request.title}\n{texts[0]}\n\n{title}\n{texts[1]}\n")
 
 
 def contrast(request: ContrastRequest) -> None:

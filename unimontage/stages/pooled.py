@@ -27,7 +27,18 @@ class PooledRequest(Request):
     arms: tuple[str, ...]
     reference: str
     evaluation: Evaluation
+    threshold_inclusive: bool
     table: Path
+
+
+class NightsRequest(Request):
+    """Draw one target whose windows are epochs of nights."""
+
+    pooled: Path
+    windows: tuple[Path, ...]
+    predictions: tuple[Path, ...]
+    arms: tuple[str, ...]
+    reference: str
     classes: Path
     hypnogram: Path
 
@@ -54,9 +65,9 @@ class GridRequest(Request):
 
 
 def pool_target(request: PooledRequest) -> None:
-    """Pooled metrics of every arm, the F1 of each class, and one night of the reference arm."""
+    """Metrics of every arm over all test windows together."""
     tables = [read_table(path) for path in request.predictions]
-    labels = truth(request.windows, tables[0], inclusive=False)
+    labels = truth(request.windows, tables[0], request.threshold_inclusive)
     owner, parts = owners(request.arms, tables), []
     for arm in request.arms:
         own = [table for table, name in zip(tables, owner, strict=True) if name == arm]
@@ -65,6 +76,13 @@ def pool_target(request: PooledRequest) -> None:
     known = {name: facts[name] for name in ("dataset", "task", "protocol", "synthetic")}
     table = pd.concat(parts, ignore_index=True).assign(**known)
     write_table(request.table, table, known | {"code": request.code})
+
+
+def draw_nights(request: NightsRequest) -> None:
+    """The F1 of each class, and one night of the reference arm."""
+    table, tables = read_table(request.pooled).rows, [read_table(path) for path in request.predictions]
+    labels = truth(request.windows, tables[0], inclusive=False)
+    facts, owner = tables[0].facts, owners(request.arms, tables)
     where = f"{facts['dataset']}, {facts['protocol']}"
     stamp = {"synthetic": facts["synthetic"]}
     save(draw.per_class_f1(table, **stamp, title=f"F1 of each stage, {where}"), request.classes)

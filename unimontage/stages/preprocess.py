@@ -58,16 +58,22 @@ def preprocess(request: PreprocessRequest) -> None:
     module = load(request.dataset)
     rate = request.preprocessing.resample_hz or module.FACTS.sfreq_hz
     samples = round(request.length_s * rate)
+    root, facts, first = Path(source["root"]), module.FACTS, 0
     done: dict[str, Session] = {}
+    sessions = module.sittings(root, request.subject) if facts.grouped else request.sessions
     with WindowWriter(request.windows, channels=request.channels, samples=samples, sfreq_hz=rate) as writer:
-        for session in request.sessions:
+        for session in sessions:
             where = f"{request.dataset} subject {request.subject} session {session}"
-            recording = module.read(Path(source["root"]), request.subject, session)
-            first = sum(len(other.table) for other in done.values())
-            done[session] = part = _session(recording, module.FACTS, request, writer, first, rate, where)
+            recording = module.read(root, request.subject, session)
+            done[session] = part = _session(recording, facts, request, writer, first, rate, where)
+            first += len(part.table)
             part.table.insert(0, "session", session)
             logger.info("%s: %d windows of %d trials", where, len(part.table), part.table["trial"].nunique())
-        table = _identify(pd.concat([part.table for part in done.values()], ignore_index=True), request)
+        if not done:
+            logger.info("%s %s: no patient of this group is in %s, no windows", request.dataset, request.subject, root)
+        tables = [part.table for part in done.values() if len(part.table)]
+        table = pd.concat(tables, ignore_index=True) if tables else _no_windows(facts).assign(session="")
+        table = _identify(table, request, facts)
         quality = {session: part.quality for session, part in done.items()}
         with atomic(request.quality) as aside:
             aside.write_text(json.dumps({"synthetic": source["synthetic"], "sessions": quality}, indent=1))
@@ -83,8 +89,8 @@ def _attributes(request: PreprocessRequest, source: dict[str, Any], done: dict[s
         "source": {entry["path"]: entry["sha256"] for entry in source["files"]},
         "preprocessing": request.preprocessing.model_dump(),
         "windows": Windows(length_s=request.length_s, step_s=request.step_s).model_dump(),
-        "scale": {session: part.scale for session, part in done.items()},
-        "missing": {session: part.missing for session, part in done.items()},
+        "scale": {session: part.scale for session, part in done.items() if len(part.table)},
+        "missing": {session: part.missing for session, part in done.items() if len(part.table)},
         "code": request.code,
     }
 
@@ -99,10 +105,15 @@ def _session(
     where: str,
 ) -> Session:
     """Inspect a recording in one pass and condition it in another; its windows are written from row ``first`` on."""
-    options, raw, trials = request.preprocessing, recording.raw, recording.trials
+    options, raw, trials, dropped = request.preprocessing, recording.raw, recording.trials, dict(recording.dropped)
+    if facts.grouped:
+        trials, reason = _fitting(recording, request)
+        dropped |= reason
+        if trials.empty:
+            counts = {"trials": len(recording.trials), "windows": 0, "dropped": dropped, "notes": recording.notes}
+            return Session(_no_windows(facts), {}, [], counts | {"missing": list(recording.missing)})
     missing = _missing(request.channels, recording, where)
     present = [name for name in request.channels if name not in missing]
-    dropped = dict(recording.dropped)
     if options.crop_wake_min is not None:
         _require_stages(trials, where)
         trials, dropped["wake"] = crop_wake(trials, options.crop_wake_min)
@@ -140,9 +151,31 @@ def _session(
     scale, digest = _write(stretches, table, round(request.length_s * rate), columns, writer, first)
     median_sd = float(np.median(spread.sd()))
     check_amplitude(median_sd, *facts.amplitude_uv, where)
-    counts = {"trials": len(recording.trials), "windows": len(table), "dropped": dropped, "missing": missing}
+    counts = {"trials": len(recording.trials), "windows": len(table), "dropped": dropped, "notes": recording.notes}
+    counts["missing"] = missing
     quality = asdict(report) | counts | {"filtered_sd_uv": median_sd, "handled": options.bad_channels}
     return Session(table.assign(digest=digest), scale, missing, quality)
+
+
+def _fitting(recording: Recording, request: PreprocessRequest) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Trials that windows can be cut from, and how many others there are, by reason.
+
+    A group of patients nobody chose by name may hold recordings that are too short or lack a channel. They are left
+    out one by one and counted; for a subject that was asked for by name both are errors.
+    """
+    trials, options = recording.trials, request.preprocessing
+    if set(request.channels) & set(recording.missing):
+        return trials[:0], {"lacking_channels": len(trials)}
+    offered = trials["duration_s"].clip(upper=options.trial_stop_s) - options.trial_start_s
+    long = offered.clip(upper=options.trial_last_s) >= request.length_s - 1e-9
+    return trials[long], {"shorter_than_a_window": int((~long).sum())}
+
+
+def _no_windows(facts: DatasetFacts) -> pd.DataFrame:
+    """The table of a recording without windows, up to its session: columns and their types, no rows."""
+    labels = {column: "float64" for task in facts.tasks.values() for column in task.columns}
+    kinds = {"trial": "int64", "k": "int64", "start_s": "float64", "start_sample": "int64"} | labels
+    return pd.DataFrame(columns=[*kinds, "digest"]).astype(kinds)
 
 
 def _missing(channels: Sequence[str], recording: Recording, where: str) -> list[str]:
@@ -216,9 +249,10 @@ def _write(
     return sample.scale(), digest
 
 
-def _identify(table: pd.DataFrame, request: PreprocessRequest) -> pd.DataFrame:
-    """Give every window its id, ``dataset/subject/session/trial/k``."""
-    parts = [table["session"], table["trial"].astype(str), table.pop("k").astype(str)]
-    identity = parts[0].str.cat(parts[1:], sep="/")
-    table.insert(0, "window", f"{request.dataset}/{request.subject}/" + identity)
+def _identify(table: pd.DataFrame, request: PreprocessRequest, facts: DatasetFacts) -> pd.DataFrame:
+    """Give every window its id, ``dataset/subject/session/trial/k``; the patient in place of a group of patients."""
+    session = table["session"].astype(str)
+    subject = session.str.split("-").str[0] if facts.grouped else request.subject
+    place = session + "/" + table["trial"].astype(str) + "/" + table.pop("k").astype(str)
+    table.insert(0, "window", f"{request.dataset}/" + subject + "/" + place)
     return table

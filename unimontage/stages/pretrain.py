@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unimontage.config.recipes import Recipe, UnivariateRecipe
+from unimontage.config.recipes import MaskedRecipe, Recipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.errors import UserError
 from unimontage.models.weights import save_weights
 from unimontage.splits.files import read_table, require_same_tables
@@ -27,6 +27,7 @@ class PretrainRequest(Request):
 
     windows: tuple[Path, ...]
     ids: Path
+    tokenizer: tuple[Path, ...] = ()
     recipe: Recipe
     start: Start
     seed: int
@@ -48,7 +49,7 @@ def pretrain(request: PretrainRequest) -> None:
     if len(ids.rows) < FEWEST_WINDOWS:
         raise UserError(f"{request.ids} lists {len(ids.rows)} windows", expected="at least four")
     logger.info("%d windows of %d subjects", len(ids.rows), len(stores))
-    work = _work(request, stores, ids.rows["window"])
+    work = _work(request, stores, ids.rows["window"], ids.facts.get("of", len(ids.rows)))
     identity = _identity(request, hashes)
     checkpoint = request.resume / "checkpoint.pt"
     history = fit(
@@ -66,21 +67,28 @@ def pretrain(request: PretrainRequest) -> None:
         "synthetic": ids.facts["synthetic"],
         "seed": request.seed,
         "tables": hashes,
+        "windows": len(ids.rows),
+        "selection": ids.facts.get("selection"),
         "code": request.code,
         "identity": identity,
     }
     save_weights(request.weights, work.kept, work.describe() | facts)
     _write_history(request.history, history)
     checkpoint.unlink(missing_ok=True)
-    logger.info("loss %.3f, spread %.2f", history["loss"].iloc[-1], history["spread"].iloc[-1])
+    logger.info("loss %.3f", history["loss"].iloc[-1])
 
 
-def _work(request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series) -> Work:
-    """What the recipe pre-trains, on the windows that it may see."""
+def _work(request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series, whole: int) -> Work:
+    """What the recipe pre-trains, on the windows that it may see; ``whole`` of them before any choice."""
     if isinstance(request.recipe, UnivariateRecipe):
         from unimontage.training import univariate
 
         return univariate.work(stores, windows, request.recipe, request.start, request.seed)
+    if isinstance(request.recipe, TokenizerRecipe | MaskedRecipe):
+        from unimontage.training import masked
+
+        chosen = {"tokenizer": next(iter(request.tokenizer), None), "whole": whole}
+        return masked.work(stores, windows, request.recipe, request.start, request.seed, **chosen)
     from unimontage.training import epochs
 
     return epochs.work(stores, windows, request.recipe, request.start, request.seed)
@@ -95,6 +103,7 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
         "seed": request.seed,
         "precision": request.precision,
         "tables": hashes,
+        "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in (request.ids, *request.tokenizer)],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -63,7 +63,8 @@ def split(request: SplitRequest) -> None:
 def _labelled(store: WindowStore, task: object, inclusive: bool) -> pd.DataFrame:
     table = store.table[["window", "session", "trial"]].copy()
     table["subject"] = store.attributes["subject"]
-    table["target"] = task.targets(store.table, inclusive).astype(np.int64)
+    targets = task.targets(store.table, inclusive)
+    table["target"] = np.where(np.isnan(targets).any(axis=1), -1, 0) if task.regression else targets.astype(np.int64)
     return table
 
 
@@ -82,6 +83,10 @@ def _divide(table: pd.DataFrame, request: SplitRequest) -> pd.DataFrame:
             divided = protocols.strict_loso(table, request.subject, seed=options.seed, validation=options.validation)
         case "strict_subject" | "paper_subject":
             divided = protocols.by_subject(table, request.roles)
+        case "strict_official" | "paper_official":
+            keys = zip(table["subject"], table["session"], table["trial"], strict=True)
+            roles = np.array([facts(request.dataset).official(*key) for key in keys], dtype=object)
+            divided = protocols.official(table, roles, validate_on_test=division.protocol == "paper_official")
     return draw(divided, division.percent, division.unit, seed=options.seed, draws=options.label_draws)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from unimontage.config.base import Block
-from unimontage.config.recipes import Alignment, Encoder, EpochEncoder
+from unimontage.config.recipes import Alignment, Encoder, EpochEncoder, Size
 from unimontage.training.folds import Fold
 
 
@@ -34,7 +34,16 @@ class AlignedStart(Block):
     samples: int
 
 
-Start = UnivariateStart | AlignedStart
+class LabramStart(Block):
+    """What a backbone of LaBraM is built from, and the tokenizer that it is pre-trained with."""
+
+    size: Size
+    tokenizer_size: Size = "base"
+    codes: int = 8192
+    released_tokenizer: str | None = None
+
+
+Start = UnivariateStart | AlignedStart | LabramStart
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Fitted:
     Attributes
     ----------
     probabilities : ndarray, shape (N, K), float32
-        Class probabilities of the test windows.
+        Class probabilities, or predicted values, of the test windows.
     history : DataFrame
         ``epoch``, ``train_loss``, ``val_loss``; NaN where there is no validation set, no row where there are no epochs.
     epoch : int

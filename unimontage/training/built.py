@@ -29,6 +29,8 @@ class Built:
         Told the number of each epoch, from 0, before it begins: thaws what was frozen.
     settled : int
         Epoch from which on everything trains that ever will; training does not stop early before.
+    label_smoothing : float
+        Share of each label that is spread over all classes.
     """
 
     model: nn.Module
@@ -38,3 +40,4 @@ class Built:
     fold: Fold | None = None
     at_epoch: Callable[[int], None] | None = None
     settled: int = 0
+    label_smoothing: float = 0.0

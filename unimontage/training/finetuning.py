@@ -33,7 +33,7 @@ def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, see
     fold : Fold
         Normalised.
     classes : int
-        K.
+        K, classes or target values.
     options : Finetuning
         Schedule.
     seed : int
@@ -49,11 +49,12 @@ def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, see
     optimizer = torch.optim.AdamW(built.groups, weight_decay=options.weight_decay)
     wrapped, optimizer = fabric.setup(built.model, optimizer)
     x, y = fabric.to_device((torch.from_numpy(fold.train.x), torch.from_numpy(fold.train.y)))
-    weights = _class_weights(fold.train.y, classes, options)
-    loss = nn.CrossEntropyLoss(weights.to(fabric.device))
+    regression = fold.train.y.ndim == 2
+    plain = nn.MSELoss() if regression else nn.CrossEntropyLoss(_class_weights(fold.train.y, classes, options))
+    loss = _training_loss(plain, built.label_smoothing).to(fabric.device)
     per_epoch = max(1, len(y) // options.batch)
     steps = per_epoch * options.epochs
-    keeper = _Keeper(built, fold.val, weights, options)
+    keeper = _Keeper(built, fold.val, plain, options)
 
     def batch_at(step: int) -> Tensor:
         order = np.random.default_rng([seed, 3, step // per_epoch]).permutation(len(y))
@@ -85,7 +86,8 @@ def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, see
     )
     epoch = keeper.restore()
     logits = predict(wrapped, fold.test.x, fabric)
-    return Fitted(logits.softmax(1).numpy(), pd.DataFrame(keeper.history), epoch)
+    answers = logits if regression else logits.softmax(1)
+    return Fitted(answers.numpy(), pd.DataFrame(keeper.history), epoch)
 
 
 def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray, fabric: Fabric) -> Tensor:
@@ -95,6 +97,13 @@ def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray, fabric: Fabric) 
     with torch.no_grad(), fabric.autocast():
         parts = [forward(fabric.to_device(part)).float().cpu() for part in torch.from_numpy(x).split(EVALUATION_BATCH)]
     return torch.cat(parts) if parts else torch.empty(0)
+
+
+def _training_loss(loss: nn.Module, label_smoothing: float) -> nn.Module:
+    """The loss that is trained with: labels may be smoothed, those that choose the epoch are not."""
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return nn.CrossEntropyLoss(loss.weight.clone(), label_smoothing=label_smoothing)
+    return loss
 
 
 def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
@@ -108,9 +117,9 @@ def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
 class _Keeper:
     """Losses by epoch, and the weights of the best epoch so far."""
 
-    def __init__(self, built: Built, val: Part, weights: Tensor, options: Finetuning) -> None:
-        self._model, self._settled, self._val, self._weights = built.model, built.settled, val, weights
-        self._patience, self._by_f1 = options.patience, options.choose_by == "macro_f1"
+    def __init__(self, built: Built, val: Part, loss: nn.Module, options: Finetuning) -> None:
+        self._model, self._settled, self._val, self._loss = built.model, built.settled, val, loss
+        self._patience, self._by_f1 = options.patience, options.choose_by == "macro_f1" and val.y.ndim == 1
         self._losses: list[Tensor] = []
         self._best = float("inf")
         self._state: dict[str, Tensor] = {}
@@ -126,7 +135,7 @@ class _Keeper:
         epoch, value, badness = len(self.history) + 1, float("nan"), float("nan")
         if len(self._val):
             logits, truth = validate(), torch.from_numpy(self._val.y)
-            value = float(nn.functional.cross_entropy(logits, truth, self._weights))
+            value = float(self._loss(logits, truth))
             badness = -f1_score(truth, logits.argmax(1), average="macro", zero_division=0) if self._by_f1 else value
         train_loss = float(torch.stack(self._losses).mean())
         self._losses.clear()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from unimontage.datasets import facts
+from unimontage.datasets.facts import Task
 from unimontage.errors import UserError
 from unimontage.signal.alignment import recentre, recentring_matrices
 from unimontage.signal.normalise import Normaliser, Scales, scale_of, scaled
@@ -21,8 +23,8 @@ class Part:
     ----------
     x : ndarray, shape (N, C, T), float32
         Microvolt, or z-scored.
-    y : ndarray, shape (N,), int64
-        Class ids; -1 for test windows, whose labels no training sees.
+    y : ndarray, shape (N,), int64, or (N, K), float32
+        Class ids, or target values; -1 or NaN for test windows, whose labels no training sees.
     domain : ndarray of str, shape (N,)
         ``subject/session``.
     windows : ndarray of str, shape (N,)
@@ -63,8 +65,9 @@ def folds(pool: WindowPool, split: Table) -> Iterator[Fold]:
     split : Table
         A split file.
     """
+    task = facts(split.facts["dataset"]).tasks[split.facts["task"]]
     for name in split.rows["fold"].unique():
-        yield Fold(name, *(_part(pool, rows) for rows in ids_by_role(split.rows, name)))
+        yield Fold(name, *(_part(pool, rows, task) for rows in ids_by_role(split.rows, name)))
 
 
 def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool, scales: Scales | None = None) -> Fold:
@@ -74,9 +77,10 @@ def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool, scales
     ----------
     fold : Fold
         In microvolt.
-    source : {"training", "all", "recording"}
+    source : {"training", "all", "recording", "microvolt"}
         Where the statistics come from; ``all`` is what the paper's protocol does. ``recording``: median and robust
         deviation of each recording by itself, which needs nothing but the recording, labels least of all.
+        ``microvolt``: windows stay as they are.
     pooled : bool
         One set of statistics for all subjects, as a subject without training windows needs; otherwise one for each
         subject-session.
@@ -92,6 +96,8 @@ def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool, scales
         Standard deviations, within 6 of zero, or within 20 where each recording is scaled by itself.
     """
     parts = (fold.train, fold.val, fold.test)
+    if source == "microvolt":
+        return fold
     if source == "recording" and not recentred:
         return Fold(fold.name, *(replace(part, x=scaled(part.x, *scale_of(part.domain, scales))) for part in parts))
     x = np.concatenate([part.x for part in parts])
@@ -129,11 +135,15 @@ def _with_strangers(fit: np.ndarray, domain: np.ndarray) -> np.ndarray:
     return np.union1d(fit, np.flatnonzero(strangers))
 
 
-def _part(pool: WindowPool, rows: pd.DataFrame) -> Part:
+def _part(pool: WindowPool, rows: pd.DataFrame, task: Task) -> Part:
     positions = pool.rows(rows["window"])
+    target = rows["target"].to_numpy(dtype=np.int64, copy=True)
+    if task.regression:
+        values = np.concatenate([task.targets(store.table) for store in pool.stores])[positions]  # (N, K)
+        target = np.where(target[:, None] < 0, np.float32("nan"), values)
     return Part(
         pool.windows(positions),
-        rows["target"].to_numpy(dtype=np.int64, copy=True),
+        target,
         pool.domain[positions],
         rows["window"].to_numpy(dtype=object),
     )

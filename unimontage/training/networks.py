@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from unimontage.config.arms import Aligned, Braindecode, Finetuning, Universal
+from unimontage.config.arms import Aligned, Braindecode, Finetuning, Labram, Universal
 from unimontage.config.protocols import ACROSS_SUBJECTS, Division
 from unimontage.splits.files import Table
 from unimontage.training.answer import Answer, Start
@@ -17,10 +17,12 @@ from unimontage.training.folds import Fold, folds, normalised, require_complete
 from unimontage.windows import WindowPool
 
 Builder = Callable[[Fold, int], Built]
+SCALES = {Aligned: "recording", Labram: "microvolt"}
+"""Arms that scale windows in a way of their own, whatever the protocol: as their pre-training did."""
 
 
 def builder(
-    arm: Universal | Aligned | Braindecode,
+    arm: Universal | Aligned | Labram | Braindecode,
     start: Start | None,
     weights: Sequence[Path],
     pool: WindowPool,
@@ -31,16 +33,16 @@ def builder(
 
     Parameters
     ----------
-    arm : Universal, Aligned or Braindecode
+    arm : Universal, Aligned, Labram or Braindecode
         The condition.
     start : Start or None
-        What the encoder of a universal or aligned arm is built from.
+        What the pre-trained part of an arm is built from.
     weights : sequence of Path
         Encoder weights, one a seed; empty to start from random ones.
     pool : WindowPool
         The target's electrodes, rate and window length.
     classes : int
-        Number of classes.
+        Number of classes, or of target values.
     fabric : Fabric
         Device, for a frozen encoder.
     """
@@ -51,6 +53,10 @@ def builder(
         from unimontage.training import staging
 
         return lambda fold, place: staging.build(arm, start, pool, classes, chosen[place % len(chosen)])
+    if isinstance(arm, Labram):
+        from unimontage.training import judging
+
+        return lambda fold, place: judging.build(arm, start, pool, classes, chosen[place % len(chosen)])
     if isinstance(arm, Universal):
         from unimontage.training import universal
 
@@ -62,7 +68,7 @@ def builder(
 
 def answers(
     build: Builder,
-    arm: Universal | Aligned | Braindecode,
+    arm: Universal | Aligned | Labram | Braindecode,
     pool: WindowPool,
     split: Table,
     options: Finetuning,
@@ -75,7 +81,7 @@ def answers(
     ----------
     build : callable
         From :func:`builder`.
-    arm : Universal, Aligned or Braindecode
+    arm : Universal, Aligned, Labram or Braindecode
         Says whether windows are recentred.
     pool : WindowPool
         The windows.
@@ -89,10 +95,10 @@ def answers(
         Device.
     """
     classes = len(split.facts["classes"])
-    source = "recording" if isinstance(arm, Aligned) else split.facts["normalisation"]
+    source = SCALES.get(type(arm)) or split.facts["normalisation"]
     scales = pool.scale if source == "recording" else None
     pooled = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
-    recentred = not isinstance(arm, Aligned) and arm.recentre
+    recentred = type(arm) not in SCALES and arm.recentre
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
     with tqdm(total=split.rows["fold"].nunique() * len(seeds), desc="folds and seeds") as bar:
         for fold in folds(pool, split):

@@ -30,7 +30,7 @@ class Work(Protocol):
     ----------
     trainee : nn.Module
         All that learns. Called with what :meth:`inputs` returns, it gives the loss and what else it measured: tensors
-        of shape () by name, the spread of the embeddings among them.
+        of shape () by name, such as the spread of the embeddings.
     kept : nn.Module
         The part whose weights are saved.
     undecayed : tuple of nn.Parameter
@@ -161,10 +161,10 @@ def pretrain(
             after_step=after_step,
         )
     work.trainee.cpu()
-    if progress.latest()["spread"] < COLLAPSED:
-        logging.getLogger("unimontage").warning(
-            "collapsed: all embeddings point the same way (spread %.3f, healthy is near 1)", progress.latest()["spread"]
-        )
+    spread = progress.latest().get("spread", 1.0)
+    if spread < COLLAPSED:
+        message = "collapsed: all embeddings point the same way (spread %.3f, healthy is near 1)"
+        logging.getLogger("unimontage").warning(message, spread)
     return progress.table()
 
 
@@ -189,4 +189,4 @@ def _set_up(
 def _log(writer: SummaryWriter, step: int, values: Mapping[str, float], bar: tqdm) -> None:
     for name, value in values.items():
         writer.add_scalar(name, value, step)
-    bar.set_postfix({name: f"{values[name]:.3g}" for name in ("loss", "spread", "lr")})
+    bar.set_postfix({name: f"{values[name]:.3g}" for name in ("loss", "spread", "lr") if name in values})

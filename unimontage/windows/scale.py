@@ -42,7 +42,13 @@ class ScaleSample:
         self._parts.append(windows[row, :, time])  # (k, C)
 
     def scale(self) -> dict[str, list[float]]:
-        """``median`` and ``sd`` (0.7413 times the interquartile range) of each channel, microvolt; NaN where one is."""
+        """``median`` and ``sd`` (0.7413 times the interquartile range) of each channel, microvolt; NaN where one is.
+
+        Raises
+        ------
+        ValueError
+            No window has passed.
+        """
         low, median, high = np.percentile(np.concatenate(self._parts), (25, 50, 75), axis=0)  # (C,) each
         return {"median": _brief(median), "sd": _brief(SD_OF_IQR * (high - low))}
 

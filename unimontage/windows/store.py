@@ -23,7 +23,7 @@ class WindowStore:
     Attributes
     ----------
     signal : np.memmap, shape (N, C, T), float32
-        Microvolt; read from the file only where it is indexed.
+        Microvolt; read from the file only where it is indexed. N may be 0, in the store of a group without patients.
     table : DataFrame, N rows
         ``window`` (id ``dataset/subject/session/trial/k``), ``session``, ``trial``, ``start_s`` within the trial,
         ``start_sample`` within the session, ``digest`` of the content, then one column a label.
@@ -53,10 +53,7 @@ class WindowStore:
         """
         try:
             with h5py.File(path, "r") as file:
-                signal = file["signal"]
-                memory = np.memmap(
-                    path, dtype=signal.dtype, mode="r", offset=signal.id.get_offset(), shape=signal.shape
-                )
+                memory = _mapped(path, file["signal"])
                 columns = json.loads(bytes(file["columns"][()]))
                 table = pd.DataFrame({name: _column(file["table"][name]) for name in columns})
                 attributes = json.loads(bytes(file["attributes"][()]))
@@ -69,6 +66,12 @@ class WindowStore:
                 expected="an HDF5 file written by rule preprocess",
                 mend=f"rm {path} and run the same command again",
             ) from error
+
+
+def _mapped(path: Path | str, signal: h5py.Dataset) -> np.ndarray:
+    if not signal.size:  # no bytes, so nothing to map
+        return np.empty(signal.shape, dtype=signal.dtype)
+    return np.memmap(path, dtype=signal.dtype, mode="r", offset=signal.id.get_offset(), shape=signal.shape)
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:

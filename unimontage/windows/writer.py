@@ -100,10 +100,10 @@ class WindowWriter:
         UserError
             The table does not fit the windows, an id stands twice, or the disk is full.
         """
-        if len(table) != self._rows or tuple(table.columns[: len(KEYS)]) != KEYS or not self._rows:
+        if len(table) != self._rows or tuple(table.columns[: len(KEYS)]) != KEYS:
             raise UserError(
                 f"{self._path}: {self._rows} windows, {len(table)} table rows",
-                expected="at least one window, one row a window and the store's own columns",
+                expected="one row a window and the store's own columns",
             )
         if table["window"].duplicated().any():
             raise UserError(
@@ -116,10 +116,13 @@ class WindowWriter:
             "unit": "uV",
             "table_hash": table_hash(table),
         }
-        frame = _Frame(_start(), self._rows * self._window_bytes)
+        frame = _Frame(_start() if self._rows else 0, self._rows * self._window_bytes)
         with h5py.File(frame, "w") as file:
             reserved = _reserve(file, (self._rows, len(self._channels), self._samples))
-            assert reserved == _start(), "HDF5 placed the samples elsewhere than in an empty store"
+            # Without windows there is no place of the samples.
+            assert reserved == (_start() if self._rows else None), (
+                "HDF5 placed the samples elsewhere than in a new store"
+            )
             for name, values in table.items():
                 file.create_dataset(
                     f"table/{name}", data=_fixed(values) if values.dtype == object else values.to_numpy()
@@ -234,8 +237,8 @@ def _start() -> int:
         return _reserve(file, (1, 1, 1))
 
 
-def _reserve(file: h5py.File, shape: tuple[int, int, int]) -> int:
-    """Create the signal, whose samples HDF5 gives room and never touches; the byte at which they begin."""
+def _reserve(file: h5py.File, shape: tuple[int, int, int]) -> int | None:
+    """Create the signal, whose samples HDF5 gives room and never touches; the byte at which they begin, if any do."""
     options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     options.set_layout(h5py.h5d.CONTIGUOUS)
     options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -162,8 +162,9 @@ def _read(table: str, columns: Sequence[tuple[str, float, str]], text: str) -> l
     for row, *cells in map(str.split, text.strip().splitlines()):
         for (dataset, labels_pct, metric), cell in zip(columns, cells, strict=True):
             value, *sd = map(float, cell.split("±"))
-            place = ("sleep", table, row, dataset, metric, value, labels_pct, *(sd or [None]))
-            values.append(PublishedValue(*place, notes=_notes(table, row, dataset, metric, labels_pct)))
+            place = ("sleep", table, row, dataset, metric, value, labels_pct)
+            notes = _notes(table, row, dataset, metric, labels_pct)
+            values.append(PublishedValue(*place, sd=sd[0] if sd else None, notes=notes))
     return values
 
 

@@ -21,9 +21,13 @@ class PublishedValue:
     metric : str
         Metric, as in `unimontage.evaluation.pooled`, or a quantity of an efficiency table.
     value : float or None
-        Percent, or the unit that the metric names; None where the article reports a failure and no number.
+        On the scale of the metric (`unimontage.evaluation.scales`): percent, or the unit that it names; None where the
+        article reports a failure and no number.
     labels_pct : float
         Percent of the training labels that are used.
+    kept_pct : float
+        Percent of the training windows that are kept before training: of the pre-training corpus, or, where there is
+        no pre-training, of the labelled windows, chosen for what they show and not drawn as a budget of labels is.
     sd : float or None
         What the article prints behind the plus-minus sign.
     origin : {"quoted", "derived"}
@@ -41,6 +45,7 @@ class PublishedValue:
     metric: str
     value: float | None
     labels_pct: float = 100.0
+    kept_pct: float = 100.0
     sd: float | None = None
     origin: Literal["quoted", "derived"] = "quoted"
     notes: tuple[str, ...] = ()

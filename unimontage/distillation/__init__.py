@@ -1,0 +1,1 @@
+"""Which windows to pre-train on: outlier scores, diversity, and the selections they compete with."""
