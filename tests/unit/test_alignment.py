@@ -186,7 +186,7 @@ def test_every_alignment_gives_its_rows_and_finite_gradients(kind, precision):
 
 
 def test_mistakes_are_answered_with_what_would_do():
-    with pytest.raises(UserError, match=r"alignment 'linaer' does not exist.*kind: linear"):
+    with pytest.raises(UserError, match=r"alignment 'linearr' does not exist.*kind: linear"):
         build_alignment("linearr", SLEEP)
     with pytest.raises(UserError, match=r"width 70 .*dimension: 72"):
         build_alignment("cam", SLEEP, dimension=70)
