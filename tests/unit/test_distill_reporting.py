@@ -203,7 +203,8 @@ def test_the_share_kept_chooses_the_published_number_and_keeps_pairs_together():
     text = to_text(found)
     assert "Differences of RMSE per window, subject by subject" in text
     assert "Difference" in text
-    assert "oints" not in text
+    assert "Points" not in text
+    assert " points" not in text
 
 
 def shares_table():
