@@ -130,7 +130,7 @@ def measure(what: str, night: Path, warm_up: Path, threads: int) -> None:
     print(json.dumps({"what": what, "wall_s": taken[0], "cpu_s": taken[1], "peak_rss_mb": peak}))
 
 
-def compare(hours: float, channels: int, rounds: int, threads: int) -> pd.DataFrame:
+def compare(hours: float, channels: int, rounds: int, threads: int, work: list[str]) -> pd.DataFrame:
     """Measurements of all rounds, one row each."""
     quiet = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     rows = []
@@ -139,7 +139,7 @@ def compare(hours: float, channels: int, rounds: int, threads: int) -> pd.DataFr
         write_night(night, hours, channels)
         write_night(warm_up, 1 / 60, channels)
         for number in range(rounds):
-            order = list(WORK) if number % 2 == 0 else list(WORK)[::-1]
+            order = work if number % 2 == 0 else work[::-1]
             for what in order:
                 command = [
                     sys.executable,
@@ -165,13 +165,15 @@ def compare(hours: float, channels: int, rounds: int, threads: int) -> pd.DataFr
 def summary(table: pd.DataFrame, title: str) -> str:
     """Medians, and the median over rounds of the ratio to mne and to reading the file."""
     wall = table.pivot(index="round", columns="what", values="wall_s")
+    work = [what for what in WORK if what in wall]
     lines = [f"# Preprocessing, {title}", "", "SYNTHETIC recording. Medians over rounds; ratios within a round.", ""]
     lines += ["| work | wall s | CPU s | peak RSS MB | mne / this | this / plain read |", "|---|---|---|---|---|---|"]
-    for what in WORK:
+    for what in work:
         part = table[table["what"] == what]
         wall_s, cpu_s, peak = (statistics.median(part[name]) for name in ("wall_s", "cpu_s", "peak_rss_mb"))
-        faster, slower = ((wall["mne_steps"] / wall[what]).median(), (wall[what] / wall["plain_read"]).median())
-        lines.append(f"| {what} | {wall_s:.2f} | {cpu_s:.2f} | {peak:.0f} | {faster:.1f} | {slower:.1f} |")
+        faster = f"{(wall['mne_steps'] / wall[what]).median():.1f}" if "mne_steps" in wall else "not run"
+        slower = (wall[what] / wall["plain_read"]).median()
+        lines.append(f"| {what} | {wall_s:.2f} | {cpu_s:.2f} | {peak:.0f} | {faster} | {slower:.1f} |")
     return "\n".join([*lines, ""])
 
 
@@ -181,18 +183,21 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=11)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--without-mne", action="store_true", help="for nights that mne cannot hold in memory")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
         what, night, warm_up = given.measure
         measure(what, Path(night), Path(warm_up), given.threads)
         return
-    table = compare(given.hours, given.channels, given.rounds, given.threads)
+    work = [what for what in WORK if not (given.without_mne and what == "mne_steps")]
+    table = compare(given.hours, given.channels, given.rounds, given.threads, work)
     title = f"{given.hours:g} h, {given.channels} channels, {RATE_HZ:g} to {NEW_HZ:g} Hz, threads {given.threads}"
     text = summary(table, f"{title}, {platform.machine()}, {os.cpu_count()} cores")
     RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "preprocessing.csv", index=False)
-    (RESULTS / "preprocessing.md").write_text(text)
+    name = f"preprocessing_{given.hours:g}h_{given.channels}ch"
+    table.to_csv(RESULTS / f"{name}.csv", index=False)
+    (RESULTS / f"{name}.md").write_text(text)
     print(text)
 
 

@@ -1,7 +1,5 @@
 """Readers on twins in the native format: what they return, and how they refuse broken files."""
 
-import shutil
-
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
@@ -15,30 +13,6 @@ from unimontage.errors import UserError
 
 SHORT = TwinSpec(trial_s=2.0, sessions=("1",))
 KEYS = ("deap", "dreamer", "eegmat", "eegmmidb", "seed")
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """Twins written once for the whole module, by dataset and subject."""
-    folders = {}
-
-    def write(key, subject):
-        if (key, subject) not in folders:
-            folders[key, subject] = tmp_path_factory.mktemp(key) / "twin"
-            datasets.load(key).write_twin(folders[key, subject], [subject], SHORT)
-        return folders[key, subject]
-
-    return write
-
-
-@pytest.fixture
-def twin(written, tmp_path):
-    """A copy of a twin that the test may damage."""
-
-    def copy(key, subject=None):
-        return shutil.copytree(written(key, subject or datasets.facts(key).subjects[0]), tmp_path / key)
-
-    return copy
 
 
 def rewrite(path, **changes):

@@ -1,7 +1,6 @@
 """Nights in their native files: what readers return and refuse, and what the synthetic twins hold."""
 
 import datetime
-import shutil
 import tracemalloc
 
 import mne
@@ -21,30 +20,6 @@ from unimontage.errors import UserError
 SHORT = TwinSpec(night_h=0.1, sessions=("1",))
 NIGHTS = ("anphy", "dreams", "isruc", "sleep_edf")
 W, N1, N2, N3, REM = range(5)
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """Twins written once for the whole module, by dataset and subject."""
-    folders = {}
-
-    def write(key, subject):
-        if (key, subject) not in folders:
-            folders[key, subject] = tmp_path_factory.mktemp(key) / "twin"
-            datasets.load(key).write_twin(folders[key, subject], [subject], SHORT)
-        return folders[key, subject]
-
-    return write
-
-
-@pytest.fixture
-def twin(written, tmp_path):
-    """A copy of a twin that the test may damage."""
-
-    def copy(key, subject=None):
-        return shutil.copytree(written(key, subject or datasets.facts(key).subjects[0]), tmp_path / key)
-
-    return copy
 
 
 def write_edf(path, labels, rate=200.0, seconds=60, unit="uV", rng=None):

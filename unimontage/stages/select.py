@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -46,6 +47,7 @@ class SelectRequest(Request):
     html: Path
     gallery: Path
     shares: Path
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Part:
 
 def select(request: SelectRequest) -> None:
     """Write the chosen windows, all windows with what was thought of them, the card, and pictures."""
+    numba.set_num_threads(max(1, min(request.threads, numba.config.NUMBA_NUM_THREADS)))
     stores = [WindowStore.open(path) for path in request.windows]
     listed = [read_table(path) for path in request.ids]
     tables = {f"{s.attributes['dataset']}/{s.attributes['subject']}": s.attributes["table_hash"] for s in stores}
