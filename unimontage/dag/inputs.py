@@ -134,9 +134,9 @@ class Inputs:
         return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in targets]
 
     def all_pooled(self, wildcards: Wildcards) -> list[str]:
-        """Pooled scores of all targets of a comparison that test several subjects at once."""
+        """Pooled scores of all targets of a comparison."""
         pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
-        return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in self._plan.jointly(wildcards.comparison)]
+        return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in self._plan.targets(wildcards.comparison)]
 
     def selections(self, wildcards: Wildcards) -> list[str]:
         """Choices of windows that the arms of a comparison were pre-trained on."""

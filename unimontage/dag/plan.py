@@ -255,10 +255,6 @@ class Plan:
         """Targets of a comparison whose windows are epochs of nights."""
         return tuple(target for target in self.targets(comparison) if facts(target[0]).continuous)
 
-    def jointly(self, comparison: str) -> tuple[tuple[str, str, str], ...]:
-        """Targets of a comparison whose jobs test several subjects at once."""
-        return tuple(target for target in self.targets(comparison) if Division.parse(target[2]).protocol in POOLED)
-
     def starts(self, comparison: str) -> list[tuple[str, dict[str, str]]]:
         """Arms of a comparison that start from a pre-training, each with the first that it starts from."""
         found: dict[str, dict[str, str]] = {}
@@ -270,8 +266,7 @@ class Plan:
 
     def distilled(self, comparison: str) -> bool:
         """Whether a comparison is about the windows that encoders were pre-trained on."""
-        chosen = [self.selection(start["recipe"]) for _, start in self.starts(comparison)]
-        return any(chosen) and bool(self.jointly(comparison))
+        return any(self.selection(start["recipe"]) for _, start in self.starts(comparison))
 
     def kept(self, arm: str) -> float:
         """Percent of its corpus that an arm's encoder was pre-trained on."""
