@@ -6,21 +6,20 @@ STAMP := .venv/.locked
 # Compiled modules are kept even where the environment says otherwise: thousands of files would be compiled anew by every job.
 export PYTHONDONTWRITEBYTECODE :=
 
-DEMOS := demo demo_sleep demo_distill
-CONFIG_demo := config/config.yaml
-CONFIG_demo_sleep := config/demo_sleep.yaml
-CONFIG_demo_distill := config/demo_distill.yaml
-
-.PHONY: demo $(DEMOS) test environment clean
-
-demo: environment $(DEMOS)
-	@echo "Reports: $(DEMOS:%=results/%/report.html)"
+.PHONY: demo test environment clean
 
 # One system after the other; each prints its tables and leaves a report that needs no network.
-$(DEMOS): environment
-	$(BIN)/snakemake --profile profiles/local --configfile $(CONFIG_$@) --quiet progress rules
-	$(BIN)/snakemake --profile profiles/local --configfile $(CONFIG_$@) --report results/$@/report.html --quiet
-	@$(BIN)/unimontage results results/$@
+define run_demo
+	$(BIN)/snakemake --profile profiles/local --configfile $2 --quiet progress rules
+	$(BIN)/snakemake --profile profiles/local --configfile $2 --report results/$1/report.html --quiet
+	@$(BIN)/unimontage results results/$1
+endef
+
+demo: environment
+	$(call run_demo,demo,config/config.yaml)
+	$(call run_demo,demo_sleep,config/demo_sleep.yaml)
+	$(call run_demo,demo_distill,config/demo_distill.yaml)
+	@echo "Reports: results/demo/report.html results/demo_sleep/report.html results/demo_distill/report.html"
 
 test: environment
 	$(BIN)/pytest
@@ -36,4 +35,4 @@ $(STAMP): containers/compute.lock pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv .uv $(DEMOS:%=results/%) .snakemake
+	rm -rf .venv .uv results/demo results/demo_sleep results/demo_distill .snakemake
