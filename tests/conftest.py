@@ -1,8 +1,9 @@
-"""Shared by all tests: one thread, and where real recordings are."""
+"""Shared by all tests: one thread, no deadline for examples, and where real recordings are."""
 
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 try:
@@ -12,6 +13,10 @@ except ImportError:  # the environment that only plans the workflow has none
 
 if torch is not None:
     torch.set_num_threads(1)
+
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

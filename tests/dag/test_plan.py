@@ -81,7 +81,7 @@ def small_configs(draw):
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(small_configs())
 def test_whatever_the_run_the_encoder_of_a_strict_job_never_saw_its_target_subject(options):
     config = load_config(options)
@@ -98,7 +98,7 @@ def test_whatever_the_run_the_encoder_of_a_strict_job_never_saw_its_target_subje
             assert job.dataset not in {dataset for dataset, _ in seen}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(small_configs())
 def test_holdout_groups_share_a_datasets_subjects_evenly(options):
     plan = Plan(load_config(options))

@@ -39,7 +39,7 @@ def reordered(convolution, adjacency, order):
 
 
 @given(permutations())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_permuted_channels_permute_the_nodes_and_the_attention(case):
     order, seed = case
     torch.manual_seed(seed)
@@ -52,7 +52,7 @@ def test_permuted_channels_permute_the_nodes_and_the_attention(case):
 
 
 @given(permutations())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_convolution_follows_a_permutation_only_with_its_graph(case):
     order, seed = case
     torch.manual_seed(seed)
@@ -66,7 +66,7 @@ def test_a_convolution_follows_a_permutation_only_with_its_graph(case):
 
 
 @given(permutations(), st.sampled_from(["node", "patch"]), st.sampled_from(["gat", "none"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_order_of_channels_does_not_change_the_logits(case, mode, kind):
     order, seed = case
     torch.manual_seed(seed)
@@ -78,7 +78,7 @@ def test_the_order_of_channels_does_not_change_the_logits(case, mode, kind):
 
 
 @given(permutations(), st.sampled_from(["node", "patch"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_with_a_fixed_graph_the_order_matters_unless_the_graph_follows(case, mode):
     order, seed = case
     torch.manual_seed(seed)
@@ -94,7 +94,7 @@ def test_with_a_fixed_graph_the_order_matters_unless_the_graph_follows(case, mod
 
 
 @given(permutations())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_swapping_the_signals_of_two_named_electrodes_does_change_the_logits(case):
     order, seed = case
     torch.manual_seed(seed)
@@ -106,7 +106,7 @@ def test_swapping_the_signals_of_two_named_electrodes_does_change_the_logits(cas
 
 
 @given(permutations(), st.sampled_from(["cam", "zero_padding", "intersection"]), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_of_a_montage_does_not_change_its_alignment(case, kind, incomplete):
     """Channels are known by name and place; where in the file they stand means nothing."""
     order, seed = case

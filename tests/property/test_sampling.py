@@ -87,7 +87,6 @@ def test_every_row_of_a_union_is_as_likely_as_every_other():
 
 
 @given(nights(), st.integers(1, 6), st.integers(2, 20), st.integers(0, 99))
-@settings(deadline=None)
 def test_pairs_are_close_or_distant_as_their_label_says(found, near, far, seed):
     _, rows, labels = sampled("relative_positioning", found, seed, near=near, far=far)
     if rows is None:
@@ -104,7 +103,6 @@ def test_pairs_are_close_or_distant_as_their_label_says(found, near, far, seed):
 
 
 @given(nights(), st.integers(2, 10), st.integers(1, 20), st.integers(0, 99))
-@settings(deadline=None)
 def test_triplets_are_in_order_or_have_a_stranger_in_the_middle(found, near, far, seed):
     _, rows, labels = sampled("temporal_shuffling", found, seed, near=near, far=far)
     if rows is None:
@@ -128,7 +126,6 @@ def test_triplets_are_refused_exactly_where_there_are_none(length):
 
 
 @given(nights(longest=30), st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
-@settings(deadline=None)
 def test_blocks_are_without_gap_and_their_negatives_outside(found, context, predict, negatives, seed):
     options = {"context": context, "predict": predict, "negatives": negatives}
     _, rows, labels = sampled("cpc", found, seed, **options)
@@ -143,7 +140,7 @@ def test_blocks_are_without_gap_and_their_negatives_outside(found, context, pred
 
 
 @given(nights(shortest=SIZE, longest=80), st.sampled_from(["contrast", "band_masking", "intra"]), st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_tasks_on_single_windows_draw_none_twice(found, kind, seed):
     options = {"mode": "intra"} if kind == "intra" else {}
     _, rows, labels = sampled("temporal_shuffling" if kind == "intra" else kind, found, seed, **options)

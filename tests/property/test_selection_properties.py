@@ -35,7 +35,7 @@ def world(seed, n=120):
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
 @given(seed=seeds, fraction=st.sampled_from([0.001, 0.05, 0.3, 0.6]))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_what_is_selected_was_kept_and_is_selected_once(method, seed, fraction):
     given_ = world(seed)
     n = budget(fraction, 120)
@@ -48,7 +48,7 @@ def test_what_is_selected_was_kept_and_is_selected_once(method, seed, fraction):
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
 @given(seed=seeds)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_the_same_call_selects_the_same(method, seed):
     first, second = (select(method, 12, seed=seed, **world(seed)) for _ in range(2))
     np.testing.assert_array_equal(first.index, second.index)
@@ -57,7 +57,7 @@ def test_the_same_call_selects_the_same(method, seed):
 
 @pytest.mark.parametrize("method", [name for name, each in METHODS.items() if each.takes_quota])
 @given(seed=seeds, n=st.integers(1, 90))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_every_subject_gets_its_share(method, seed, n):
     given_ = world(seed)
     n = min(n, int(given_["kept"].sum()))
@@ -78,7 +78,7 @@ def test_shares_are_whole_and_complete(sizes, data):
 
 
 @given(st.integers(2, 12), st.integers(1, 4), seeds, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_radius_shrinks_and_is_at_most_twice_the_smallest_possible(n, k, seed, coarse):
     rng = np.random.default_rng(seed)
     latents = (rng.integers(0, 3, (n, 2)) if coarse else rng.standard_normal((n, 2))).astype(np.float32)
@@ -92,7 +92,7 @@ def test_the_radius_shrinks_and_is_at_most_twice_the_smallest_possible(n, k, see
 
 
 @given(seeds)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_an_artefact_of_ten_deviations_never_survives(seed):
     """Even k-center, which is drawn to whatever is far away, cannot choose it."""
     rng = np.random.default_rng(seed)
@@ -108,7 +108,7 @@ def test_an_artefact_of_ten_deviations_never_survives(seed):
 
 @pytest.mark.parametrize("method", ["random", "stride"])
 @given(seeds, st.integers(400, 500))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_five_percent_come_from_nearly_all_recordings(method, seed, recordings):
     names = np.repeat(np.arange(recordings), 60)
     found = select(
@@ -123,7 +123,7 @@ def test_five_percent_come_from_nearly_all_recordings(method, seed, recordings):
 
 
 @given(seeds, st.integers(1, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_query_gets_a_point_of_its_own_and_the_nearest_free_one(seed, n):
     rng = np.random.default_rng(seed)
     points, queries = rng.integers(0, 4, (30, 2)).astype(np.float32), rng.standard_normal((n, 2)).astype(np.float32)
@@ -137,7 +137,7 @@ def test_every_query_gets_a_point_of_its_own_and_the_nearest_free_one(seed, n):
 
 
 @given(seeds, st.integers(1, 40))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_radius_of_k_center_is_the_coverage_radius(seed, k):
     given_ = world(seed)
     found = k_center(given_["latents"], k, allowed=given_["kept"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from unimontage.errors import UserError
 from unimontage.splits.protocols import paper, seed_9_6, strict_loso, strict_trial
 
-quick = settings(deadline=None, max_examples=25)
+quick = settings(max_examples=25)
 FOLDS = st.integers(2, 4)
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0.01, 0.49)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from unimontage.errors import UserError
 from unimontage.windows import WindowPool, WindowStore
 
-quick = settings(deadline=None, max_examples=50)
+quick = settings(max_examples=50)
 
 
 def store(subject, sizes, start=0, channels=("CZ", "PZ"), rate=100.0):

@@ -1,11 +1,9 @@
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unimontage.signal.windowing import cut, digests, gather
-
-patient = settings(deadline=None)  # a busy machine is no failure
 
 
 @st.composite
@@ -23,7 +21,6 @@ def recordings(draw):
     return trials, sfreq_hz, length, step, total
 
 
-@patient
 @given(recordings())
 def test_no_window_crosses_its_trial_and_none_is_forgotten(recording):
     trials, sfreq_hz, length, step, total = recording
@@ -37,7 +34,6 @@ def test_no_window_crosses_its_trial_and_none_is_forgotten(recording):
     assert (left < step + 0.5 + 1e-5).all()
 
 
-@patient
 @given(recordings())
 def test_windows_are_in_order_and_numbered_within_each_trial(recording):
     trials, sfreq_hz, length, step, total = recording
@@ -48,7 +44,6 @@ def test_windows_are_in_order_and_numbered_within_each_trial(recording):
         assert (np.diff(group.start_sample) == step).all()
 
 
-@patient
 @given(recordings())
 def test_a_window_holds_exactly_the_samples_its_row_names(recording):
     trials, sfreq_hz, length, step, total = recording
@@ -58,7 +53,6 @@ def test_a_window_holds_exactly_the_samples_its_row_names(recording):
     np.testing.assert_array_equal(windows, table.start_sample.to_numpy()[:, None] + np.arange(length))
 
 
-@patient
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_a_digest_depends_on_its_own_window_alone(windows, channels, samples, seed):
     signal = np.random.default_rng(seed).normal(0, 30, (windows, channels, samples)).astype(np.float32)

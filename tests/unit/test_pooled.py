@@ -61,7 +61,7 @@ def test_two_classes_have_the_auroc_of_the_second():
     assert found["auroc"] == pytest.approx(sk.roc_auc_score(y, p[:, 1]))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_drawn_subjects_score_as_their_windows_repeated(times):
     predictions, truth = job(seeds=(0,), subjects=4)

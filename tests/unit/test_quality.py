@@ -92,7 +92,7 @@ def test_a_plausible_amplitude_passes():
     check_amplitude(20.0, 1, 100, "sub-01")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 3840), max_size=5), st.integers(0, 2**31))
 def test_slices_of_any_length_give_the_findings_of_the_whole(cuts, seed):
     data = faulty(seed)
@@ -146,7 +146,6 @@ def test_a_recording_that_stands_still_from_beginning_to_end_is_flat():
     assert len(inspection.report().flat) == 16
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), max_size=4), st.floats(-1e6, 1e6))
 def test_the_spread_of_slices_is_that_of_the_whole(cuts, offset):
     data = np.random.default_rng(0).normal(0, 20, (3, 500)) + offset + np.arange(500)
