@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from unimontage.datasets import tuh
 from unimontage.datasets.assembly import leave_out
-from unimontage.datasets.facts import Access, DatasetFacts, Finding, Recording, Task
+from unimontage.datasets.facts import Finding, Recording, Task
 from unimontage.datasets.tuh import EVAL, TRAIN, TwinPatient
 from unimontage.datasets.twin import TwinSpec, begin
 
@@ -26,30 +27,21 @@ def _files(subject: str, sessions: Sequence[str] | None = None) -> tuple[tuple[s
     return (("**/*.edf",),)
 
 
-FACTS = DatasetFacts(
+FACTS = replace(
+    tuh.FACTS,
     key="tuab",
     title="Temple University Hospital Abnormal EEG Corpus (TUAB)",
-    access=Access.REQUEST,
-    license=tuh.LICENSE,
     citation=(
         "Lopez de Diego S. Automated interpretation of abnormal adult electroencephalograms. MSc thesis, Temple "
         "University, 2017. " + tuh.CITATION
     ),
-    url=tuh.FACTS.url,
     how_to_obtain=tuh.HOW_TO_OBTAIN.format("tuh_eeg_abnormal"),
-    sfreq_hz=250.0,
-    channels=tuh.CHANNELS,
     subjects=(*TRAIN, *EVAL),
-    sessions=(tuh.EVERY_RECORDING,),
     trials=120,
     tasks={"pathology": Task("pathology", FINDINGS, ("abnormal",))},
-    unit="uV",
-    amplitude_uv=tuh.FACTS.amplitude_uv,
     files=_files,
     trial_s=SEGMENT_S,
-    rates_hz=tuh.RATES_HZ,
     official=tuh.official_division,
-    grouped=True,
     group_of=_group_of,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -12,7 +13,7 @@ from unimontage.datasets import tuh
 from unimontage.datasets.assembly import leave_out
 from unimontage.datasets.clinical import DERIVATIONS, draw_events, event_signal
 from unimontage.datasets.edf_header import read_header
-from unimontage.datasets.facts import Access, DatasetFacts, Finding, Recording, Task
+from unimontage.datasets.facts import Finding, Recording, Task
 from unimontage.datasets.tuh import EVAL, TRAIN
 from unimontage.datasets.twin import TwinSpec, begin, generator
 from unimontage.errors import UserError
@@ -30,30 +31,21 @@ def _group_of(path: PurePath) -> str | None:
     return tuh.group_of_division(path)
 
 
-FACTS = DatasetFacts(
+FACTS = replace(
+    tuh.FACTS,
     key="tuev",
     title="Temple University Hospital EEG Events Corpus (TUEV)",
-    access=Access.REQUEST,
-    license=tuh.LICENSE,
     citation=(
         "Harati A, Golmohammadi M, Lopez S, Obeid I, Picone J. Improved EEG event classification using differential "
         "energy. IEEE Signal Processing in Medicine and Biology Symposium, 2015. " + tuh.CITATION
     ),
-    url=tuh.FACTS.url,
     how_to_obtain=tuh.HOW_TO_OBTAIN.format("tuh_eeg_events"),
-    sfreq_hz=250.0,
-    channels=tuh.CHANNELS,
     subjects=(*TRAIN, *EVAL),
-    sessions=(tuh.EVERY_RECORDING,),
     trials=200,
     tasks={"event": Task("event", EVENTS, ("event",))},
-    unit="uV",
-    amplitude_uv=tuh.FACTS.amplitude_uv,
     files=_files,
     trial_s=WINDOW_S,
-    rates_hz=tuh.RATES_HZ,
     official=tuh.official_division,
-    grouped=True,
     group_of=_group_of,
 )
 
