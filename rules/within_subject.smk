@@ -16,6 +16,7 @@ rule within_subject:
         arm=params_of.arm,
         start=params_of.start,
         finetuning=plain(experiment.finetuning),
+        thawed=params_of.thawed,
         seeds=list(experiment.seeds),
         precision=experiment.precision,
         code=params_of.finetune_code,

@@ -86,6 +86,7 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
                 audit=report,
                 arm=Classical(kind="classical", pipeline="de_svm"),
                 finetuning=Finetuning(),
+                thawed=0,
                 seeds=(0,),
                 threads=1,
                 predictions=predictions[-1],

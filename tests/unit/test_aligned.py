@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from unimontage.config.arms import Aligned, Unfreezing
+from unimontage.config.arms import Aligned, Finetuning, Unfreezing
 from unimontage.config.recipes import AlignedRecipe
 from unimontage.datasets import facts
 from unimontage.errors import UserError
@@ -235,26 +235,19 @@ def test_models_that_cannot_leave_a_channel_out_refuse_the_subject():
     require_complete(pool("isruc"))
 
 
-def test_training_goes_on_until_everything_has_thawed():
-    chosen = recipe()
+def test_no_arm_stops_before_the_last_encoder_has_thawed():
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Part:
         x = rng.standard_normal((count, 6, SAMPLES), dtype=np.float32)
         return Part(x, rng.integers(0, 2, count), np.full(count, "1/1"), np.arange(count).astype(str))
 
-    from unimontage.config.arms import Finetuning
-
-    work = AlignedWork({"isruc": source("isruc")}, chosen, start_of(chosen, ("isruc",)), seed=0)
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "encoder.safetensors"
-        save_weights(weights, work.kept, work.describe())
-        late = arm(unfreezing=Unfreezing(attention=1, deep=2, first=6))
-        built = build(late, start_of(chosen, ("isruc",), "isruc"), pool("isruc"), 2, weights)
+    start = start_of(recipe(), ("isruc",), "isruc")
     options = Finetuning(epochs=9, warmup_epochs=0, batch=8, patience=1, choose_by="macro_f1")
-    fitted = fit_fold(built, Fold("0", part(8), part(4), part(4)), 2, options, seed=0, fabric=open_device(1))
-    assert built.settled == 6
-    assert len(fitted.history) >= 7
+    fold, fabric = Fold("0", part(8), part(4), part(4)), open_device(1)
+    epochs = []
+    for thawed in (0, 6):
+        torch.manual_seed(0)
+        built = build(arm(init="scratch"), start, pool("isruc"), 2, None)
+        epochs.append(len(fit_fold(built, fold, 2, options, thawed=thawed, seed=0, fabric=fabric).history))
+    assert epochs[0] < 7 <= epochs[1]

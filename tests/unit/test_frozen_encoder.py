@@ -66,5 +66,5 @@ def test_a_plain_rhythm_is_learned_frozen_or_not(fold: Fold, pool: SimpleNamespa
     torch.manual_seed(0)
     built = build(arm(lr_encoder=rate, lr_head=1e-2), START, pool, fold, 2, None, fabric)
     options = Finetuning(epochs=40, warmup_epochs=1, batch=8)
-    fitted = fit_fold(built, built.fold or fold, 2, options, seed=0, fabric=fabric)
+    fitted = fit_fold(built, built.fold or fold, 2, options, thawed=0, seed=0, fabric=fabric)
     assert (fitted.probabilities.argmax(1) == fold.test.y).mean() > 0.9

@@ -134,7 +134,7 @@ def test_the_judge_answers_with_classes_or_with_numbers(pool, numbers, tmp_path,
     y = rng.standard_normal((24, 3)).astype(np.float32) if numbers else rng.integers(0, 3, 24)
     fold = Fold("0", part(pool, slice(0, 12), y), part(pool, slice(12, 18), y), part(pool, slice(18, 24), y))
     options = Finetuning(epochs=2, warmup_epochs=0, batch=6)
-    fitted = fit_fold(built, fold, 3, options, seed=0, fabric=open_device(1))
+    fitted = fit_fold(built, fold, 3, options, thawed=0, seed=0, fabric=open_device(1))
     assert fitted.probabilities.shape == (6, 3)
     assert fitted.history["val_loss"].notna().all()
     assert np.allclose(fitted.probabilities.sum(1), 1) is not numbers

@@ -172,7 +172,8 @@ class Finetuning(Block):
     warmup_epochs: Annotated[int, Field(ge=0)] = 5
     """Epochs of linear warm-up before the cosine."""
     patience: Count = 20
-    """Epochs without a better validation loss after which a strict protocol stops; `paper` never stops early."""
+    """Epochs without a better validation score after which a strict protocol stops, counted for every arm from where
+    the last encoder of kind aligned has thawed whole; `paper` never stops early."""
     clip: Positive = 1.0
     """Largest norm of the gradient."""
     class_weights: Literal["none", "balanced"] = "none"

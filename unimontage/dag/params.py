@@ -222,6 +222,14 @@ class Params:
         comparison = self._plan.comparison(wildcards.comparison)
         return comparison.reference or comparison.arms[0]
 
+    def thawed(self, wildcards: Wildcards) -> int:
+        """Epoch at which the last pre-trained encoder of the run is thawed whole: no arm stops early before.
+
+        An arm that trains everything from the start must not be given fewer epochs than the one it is compared with.
+        """
+        arms = [arm for arm in self._plan.config.arms.values() if isinstance(arm, Aligned) and arm.init == "pretrained"]
+        return max((max(plain(arm.unfreezing).values()) for arm in arms), default=0)
+
     def gpu(self, wildcards: Wildcards) -> int:
         """GPUs of a job: none for a classical pipeline."""
         return 0 if isinstance(self._plan.config.arms[wildcards.arm], Classical) else 1

@@ -29,6 +29,7 @@ class FinetuneRequest(Request):
     arm: Arm
     start: Start | None = None
     finetuning: Finetuning
+    thawed: int
     seeds: tuple[int, ...]
     precision: str = "auto"
     threads: int
@@ -74,7 +75,9 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
     fabric = open_device(request.threads, request.precision)
     classes = len(split.facts["classes"])
     builder = networks.builder(request.arm, request.start, request.weights, pool, classes, fabric)
-    return networks.answers(builder, request.arm, pool, split, request.finetuning, request.seeds, fabric)
+    return networks.answers(
+        builder, request.arm, pool, split, request.finetuning, request.thawed, request.seeds, fabric
+    )
 
 
 def _rows(answer: Answer) -> pd.DataFrame:

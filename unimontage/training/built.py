@@ -27,8 +27,6 @@ class Built:
         What the model takes in place of the windows, where a frozen part of it was run already.
     at_epoch : callable or None
         Told the number of each epoch, from 0, before it begins: thaws what was frozen.
-    settled : int
-        Epoch from which on everything trains that ever will; training does not stop early before.
     label_smoothing : float
         Share of each label that is spread over all classes.
     """
@@ -39,5 +37,4 @@ class Built:
     explain: Callable[[Fold, Fabric], dict[str, object]] | None = None
     fold: Fold | None = None
     at_epoch: Callable[[int], None] | None = None
-    settled: int = 0
     label_smoothing: float = 0.0

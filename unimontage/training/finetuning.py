@@ -19,12 +19,14 @@ from unimontage.training.schedule import warmup_cosine
 EVALUATION_BATCH = 256
 
 
-def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, seed: int, fabric: Fabric) -> Fitted:
+def fit_fold(
+    built: Built, fold: Fold, classes: int, options: Finetuning, *, thawed: int, seed: int, fabric: Fabric
+) -> Fitted:
     """Train on a fold and predict its test windows.
 
     Where the fold has validation windows, the epoch that does best on them is used and training stops after
-    ``options.patience`` epochs without a better one. Where it has none, as under the paper's protocol, the last epoch
-    is.
+    ``options.patience`` epochs without a better one, ``thawed`` not counted. Where it has none, as under the paper's
+    protocol, the last epoch is.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, see
         K, classes or target values.
     options : Finetuning
         Schedule.
+    thawed : int
+        Epoch before which training does not stop early, the same for all arms that are compared.
     seed : int
         Seed of the order of the data and of dropout.
     fabric : Fabric
@@ -54,7 +58,7 @@ def fit_fold(built: Built, fold: Fold, classes: int, options: Finetuning, *, see
     loss = _training_loss(plain, built.label_smoothing).to(fabric.device)
     per_epoch = max(1, len(y) // options.batch)
     steps = per_epoch * options.epochs
-    keeper = _Keeper(built, fold.val, plain, options)
+    keeper = _Keeper(built.model, fold.val, plain, options, thawed)
 
     def batch_at(step: int) -> Tensor:
         order = np.random.default_rng([seed, 3, step // per_epoch]).permutation(len(y))
@@ -117,8 +121,8 @@ def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
 class _Keeper:
     """Losses by epoch, and the weights of the best epoch so far."""
 
-    def __init__(self, built: Built, val: Part, loss: nn.Module, options: Finetuning) -> None:
-        self._model, self._settled, self._val, self._loss = built.model, built.settled, val, loss
+    def __init__(self, model: nn.Module, val: Part, loss: nn.Module, options: Finetuning, thawed: int) -> None:
+        self._model, self._thawed, self._val, self._loss = model, thawed, val, loss
         self._patience, self._by_f1 = options.patience, options.choose_by == "macro_f1" and val.y.ndim == 1
         self._losses: list[Tensor] = []
         self._best = float("inf")
@@ -143,7 +147,7 @@ class _Keeper:
         if badness < self._best:
             self._best, self._epoch = badness, epoch
             self._state = {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
-        return len(self._val) > 0 and epoch - max(self._epoch, self._settled) >= self._patience
+        return len(self._val) > 0 and epoch - max(self._epoch, self._thawed) >= self._patience
 
     def restore(self) -> int:
         """Put the best epoch's weights back; without validation the last ones stay. The epoch that counts."""

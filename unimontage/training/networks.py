@@ -72,6 +72,7 @@ def answers(
     pool: WindowPool,
     split: Table,
     options: Finetuning,
+    thawed: int,
     seeds: Sequence[int],
     fabric: Fabric,
 ) -> Iterator[Answer]:
@@ -89,6 +90,8 @@ def answers(
         The folds; its facts say where normalisation takes its statistics from.
     options : Finetuning
         Schedule.
+    thawed : int
+        Epoch before which training does not stop early.
     seeds : sequence of int
         Training seeds.
     fabric : Fabric
@@ -107,7 +110,7 @@ def answers(
                 torch.manual_seed(seed)
                 built = build(ready, place)
                 seen = built.fold or ready
-                fitted = fit_fold(built, seen, classes, options, seed=seed, fabric=fabric)
+                fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
                 explanation = built.explain(seen, fabric) if built.explain else {}
                 yield Answer(ready, seed, fitted, built.notes | explanation | {"device": device})
                 bar.update()

@@ -100,9 +100,8 @@ def build(arm: Aligned, start: AlignedStart, pool: WindowPool, classes: int, wei
     head = StagingHead(encoder.d, classes, hidden=arm.hidden, dropout=arm.dropout)
     thaw = _thaw(arm, known, weights is not None)
     model = StagingClassifier(encoder, head, target, thaw, lacking=any(pool.missing.values()))
-    settled = int(max(epoch for epoch in thaw.values() if epoch < float("inf")))
     notes["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    return Built(model, _groups(model, arm), notes, at_epoch=model.at_epoch, settled=settled)
+    return Built(model, _groups(model, arm), notes, at_epoch=model.at_epoch)
 
 
 def _thaw(arm: Aligned, known: bool, pretrained: bool) -> dict[str, float]:
