@@ -262,11 +262,9 @@ rule efficiency:
 
 
 rule distilled:
-    """What pre-training on a part of the windows is worth, and what it costs."""
+    """What training on a part of the windows is worth."""
     input:
         pooled=inputs.all_pooled,
-        selections=inputs.selections,
-        weights=inputs.distilled_weights,  # whose benchmarks say what they cost
     output:
         csv=paths.table("csv", "distilled"),
         html=report(
@@ -282,6 +280,32 @@ rule distilled:
             category="Distillation",
             labels={"comparison": "{comparison}", "what": "scores by share kept"},
         ),
+    params:
+        methods=params_of.methods,
+        kept=params_of.kept,
+        title=params_of.title,
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.distilled"),
+    log:
+        paths.log("distilled", "comparison"),
+    benchmark:
+        paths.benchmark("distilled", "comparison")
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=minutes(30),
+    container:
+        compute
+    script:
+        "../workflow/scripts/distilled.py"
+
+
+rule selection_cost:
+    """What choosing the windows of a pre-training costs, and how well the chosen stand for the others."""
+    input:
+        pooled=inputs.all_pooled,
+        selections=inputs.selections,
+        weights=inputs.distilled_weights,  # whose benchmarks say what they cost
+    output:
         cost=report(
             paths.table("png", "hours"),
             caption="../workflow/report/cost_curves.rst",
@@ -298,17 +322,16 @@ rule distilled:
         methods=params_of.methods,
         kept=params_of.kept,
         costs=inputs.costs,
-        title=params_of.title,
         evaluation=plain(experiment.evaluation),
         code=fingerprint("stages.distilled"),
     log:
-        paths.log("distilled", "comparison"),
+        paths.log("selection_cost", "comparison"),
     benchmark:
-        paths.benchmark("distilled", "comparison")
+        paths.benchmark("selection_cost", "comparison")
     resources:
         mem_mb=gigabytes(4),
         runtime=minutes(30),
     container:
         compute
     script:
-        "../workflow/scripts/distilled.py"
+        "../workflow/scripts/selection_cost.py"

@@ -214,7 +214,7 @@ def shares_table():
         for method, kept in (("dlite", 5.0), ("random", 10.0), ("dlite", 1.0), ("random", 1.0), ("full", 100.0))
     ]
     table = pd.DataFrame(rows, columns=["dataset", "task", "metric", "method", "kept_pct", "mean"])
-    table = table.assign(ci_low=table["mean"] - 0.05, ci_high=table["mean"] + 0.05)
+    table = table.assign(protocol="strict_official", ci_low=table["mean"] - 0.05, ci_high=table["mean"] + 0.05)
     hours = {"compressor_h": 1.0, "selection_h": 0.25, "pretraining_h": table["kept_pct"] / 10}
     table = table.assign(**hours)
     table.loc[table["method"] != "dlite", "compressor_h"] = 0.0

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unimontage.config.base import Block
+from unimontage.config.distillation import Choice
 from unimontage.config.recipes import Count, Positive
 
 PaperRow = Literal[
@@ -137,6 +138,8 @@ class Braindecode(Block):
     """Name of the network."""
     lr: Positive = 1e-3
     """Learning rate."""
+    distill: Choice = Choice()
+    """Train on a part of each fold's training windows, chosen class by class among them; by default on all."""
     recentre: bool = False
     """Whiten each subject-session by the mean covariance of its own unlabelled windows."""
     paper: PaperRow | None = None

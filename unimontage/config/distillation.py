@@ -1,4 +1,4 @@
-"""Distillation: which windows of a corpus a pre-training keeps."""
+"""Distillation: which windows of a corpus a pre-training keeps, or which labelled ones a supervised network."""
 
 from typing import Annotated, Literal
 
@@ -37,8 +37,8 @@ class Compressor(Block):
     """Steps between two checkpoints."""
 
 
-class Distillation(Block):
-    """Which windows of its corpus a pre-training keeps; `kept: 1` keeps all, and then nothing else here counts."""
+class Choice(Block):
+    """Which windows are kept; `kept: 1` keeps all, and then nothing else here counts."""
 
     kept: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the windows to keep."""
@@ -48,8 +48,6 @@ class Distillation(Block):
     any; m3d: the nearest to windows made to match the corpus's moments."""
     outliers: Annotated[float, Field(ge=0, lt=0.5)] = 0.01
     """Share of the windows that is removed as outliers before the choice."""
-    scope: Literal["dataset", "montage"] = "dataset"
-    """Choose within each dataset, or over all datasets of one montage together."""
     quota: Literal["none", "subject"] = "none"
     """subject: every subject gets its share of what is kept."""
     start: Literal["medoid", "first", "random"] = "medoid"
@@ -57,5 +55,12 @@ class Distillation(Block):
     iterations: Count = 5
     """Passes of m3d."""
     seed: Seed = 0
-    """Seed of the compressor and of the choice; independent of the seeds of pre-training."""
+    """Seed of the compressor and of the choice; independent of the seeds of training."""
     compressor: Compressor = Compressor()
+
+
+class Distillation(Choice):
+    """Which windows of its corpus a pre-training keeps; `kept: 1` keeps all, and then nothing else here counts."""
+
+    scope: Literal["dataset", "montage"] = "dataset"
+    """Choose within each dataset, or over all datasets of one montage together."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from unimontage.config.arms import Classical, Labram
+from unimontage.config.arms import Braindecode, Classical, Labram
 from unimontage.config.problems import nearest, nested
 from unimontage.config.protocols import OFFICIAL
 from unimontage.config.recipes import MaskedRecipe, TokenizerRecipe
@@ -93,13 +93,21 @@ def regressions(config: Config) -> Iterator[UserError]:
 def compressible(config: Config) -> Iterator[UserError]:
     """A compressor cuts a window and its spectrum into twenty patches."""
     plan = Plan(config)
-    for start in plan.pretrainings():
-        if plan.selection(start["recipe"]) is None:
-            continue
-        for dataset in start["corpus"].split("+"):
-            if plan.samples(dataset) < FEWEST_SAMPLES:
-                yield UserError(
-                    f"recipe {start['recipe']} distils windows of {plan.samples(dataset)} samples of {dataset}",
-                    expected=f"at least {FEWEST_SAMPLES}",
-                    mend=f"write {nested(('datasets', dataset, 'length_s'), 1.0)}",
-                )
+    distilled = {
+        (f"recipe {start['recipe']}", dataset)
+        for start in plan.pretrainings()
+        if plan.selection(start["recipe"])
+        for dataset in start["corpus"].split("+")
+    }
+    distilled |= {
+        (f"arm {arm}", target.dataset)
+        for _, arm, target in plan.meetings()
+        if isinstance(config.arms[arm], Braindecode) and config.arms[arm].distill.kept < 1
+    }
+    for who, dataset in sorted(distilled):
+        if plan.samples(dataset) < FEWEST_SAMPLES:
+            yield UserError(
+                f"{who} distils windows of {plan.samples(dataset)} samples of {dataset}",
+                expected=f"at least {FEWEST_SAMPLES}",
+                mend=f"write {nested(('datasets', dataset, 'length_s'), 1.0)}",
+            )

@@ -1,9 +1,12 @@
 """Params of the rules: the part of the configuration that each reads, and the fingerprint of the code it runs."""
 
+import json
+from collections import Counter
 from typing import Any
 
 from unimontage.config.arms import Aligned, Arm, Braindecode, Classical, Labram, Universal
 from unimontage.config.base import Block
+from unimontage.config.distillation import Choice
 from unimontage.config.protocols import BY_SUBJECT, Division
 from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.dag.fingerprint import fingerprint
@@ -81,23 +84,39 @@ class Params:
 
     def select_code(self, wildcards: Wildcards) -> str:
         """Fingerprint of choosing windows by a method."""
-        method = self._plan.distillations[wildcards.selection].method
-        return fingerprint("stages.select", *(["distillation.m3d"] if method == "m3d" else []))
+        return fingerprint("stages.select", *_methods(self._plan.distillations[wildcards.selection]))
 
     def kept_of_target(self, wildcards: Wildcards) -> dict[str, float]:
-        """Percent of the corpus that the encoder of each arm on a target was pre-trained on."""
-        return {arm: self._plan.kept(arm) for arm in self._plan.arms(*target_of(wildcards))}
+        """Percent of the windows that each arm on a target, or its encoder, was trained on."""
+        return {arm: 100 * self._plan.choice(arm).kept for arm in self._plan.arms(*target_of(wildcards))}
 
     def kept(self, wildcards: Wildcards) -> dict[str, float]:
-        """Percent of the corpus that the encoder of each pre-trained arm of a comparison saw."""
-        return {arm: self._plan.kept(arm) for arm, _ in self._plan.starts(wildcards.comparison)}
+        """Percent of the windows that each arm of a comparison that could be trained on fewer was trained on."""
+        return {arm: 100 * choice.kept for arm, choice in self._plan.choices(wildcards.comparison).items()}
 
     def methods(self, wildcards: Wildcards) -> dict[str, str]:
-        """How the windows of each pre-trained arm's encoder were chosen; ``full`` where all were."""
-        recipes = {
-            arm: self._plan.config.recipes[start["recipe"]] for arm, start in self._plan.starts(wildcards.comparison)
+        """What each of these arms stands for in pictures: how its windows were chosen, ``full`` where all were.
+
+        Only the share that is kept may differ between arms of one name. Those that differ from most of their method in
+        anything else go by a name of their own.
+        """
+        choices = self._plan.choices(wildcards.comparison)
+        names = {arm: choice.method if choice.kept < 1 else "full" for arm, choice in choices.items()}
+        variants = {arm: (names[arm], self._but_share(arm)) for arm in choices}
+        first = {
+            name: Counter(v for v in variants.values() if v[0] == name).most_common(1)[0][0] for name in names.values()
         }
-        return {arm: recipe.distill.method if recipe.distill.kept < 1 else "full" for arm, recipe in recipes.items()}
+        return {arm: name if variants[arm] == first[name] else arm for arm, name in names.items()}
+
+    def _but_share(self, arm: str) -> str:
+        """All options of an arm and its recipe, but the share of windows that is kept and the row it reproduces."""
+        chosen = self._plan.config.arms[arm]
+        options = {"arm": plain(chosen) | {"paper": None, "recipe": None}}
+        if has_recipe(chosen):
+            options["recipe"] = plain(self._plan.config.recipes[chosen.recipe])
+        holder = options["recipe" if has_recipe(chosen) else "arm"]
+        holder["distill"] = holder["distill"] | {"kept": None}
+        return json.dumps(options, sort_keys=True)
 
     def roles(self, wildcards: Wildcards) -> dict[str, str]:
         """Role of each subject where the protocol divides by subject; nothing under other protocols."""
@@ -240,8 +259,17 @@ class Params:
 
     def _parts(self, arm: Arm) -> tuple[str, ...]:
         """Modules that an arm's model is made of and that no other module imports at its top."""
-        encoder = (f"models.{self._plan.config.recipes[arm.recipe].encoder.kind}",) if isinstance(arm, Aligned) else ()
-        return (*CHOICES[type(arm)], *encoder)
+        more: tuple[str, ...] = ()
+        if isinstance(arm, Aligned):
+            more = (f"models.{self._plan.config.recipes[arm.recipe].encoder.kind}",)
+        elif isinstance(arm, Braindecode) and arm.distill.kept < 1:
+            more = ("training.thinning", *_methods(arm.distill))
+        return (*CHOICES[type(arm)], *more)
+
+
+def _methods(choice: Choice) -> tuple[str, ...]:
+    """Modules of a method of choosing that are imported where it is called."""
+    return ("distillation.m3d",) if choice.method == "m3d" else ()
 
 
 def plain(block: Block) -> dict[str, Any]:

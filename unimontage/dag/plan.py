@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from unimontage.config.arms import Aligned, Arm, Braindecode, Labram, Universal
 from unimontage.config.base import Block
 from unimontage.config.comparisons import Comparison, Target
-from unimontage.config.distillation import Compressor, Distillation
+from unimontage.config.distillation import Choice, Compressor, Distillation
 from unimontage.config.protocols import ACROSS_SUBJECTS, POOLED, PRINTED, Division
 from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
@@ -265,13 +265,25 @@ class Plan:
         return list(found.items())
 
     def distilled(self, comparison: str) -> bool:
-        """Whether a comparison is about the windows that encoders were pre-trained on."""
+        """Whether a comparison is about the windows that its arms, or their encoders, were trained on."""
+        return any(choice.kept < 1 for choice in self.choices(comparison).values())
+
+    def costed(self, comparison: str) -> bool:
+        """Whether the windows that it is about were chosen by jobs of their own, before a pre-training."""
         return any(self.selection(start["recipe"]) for _, start in self.starts(comparison))
 
-    def kept(self, arm: str) -> float:
-        """Percent of its corpus that an arm's encoder was pre-trained on."""
+    def choices(self, comparison: str) -> dict[str, Choice]:
+        """Which windows were kept for each arm of a comparison that is pre-trained, or supervised by all or some."""
+        arms = [arm for arm, _ in self.starts(comparison)]
+        arms += [job.arm for job in self.jobs(comparison) if isinstance(self.config.arms[job.arm], Braindecode)]
+        return {arm: self.choice(arm) for arm in dict.fromkeys(arms)}
+
+    def choice(self, arm: str) -> Choice:
+        """Which windows are kept: of the corpus of the arm's recipe, or of the training windows of a fold."""
         chosen = self.config.arms[arm]
-        return 100 * self.config.recipes[chosen.recipe].distill.kept if has_recipe(chosen) else 100.0
+        if has_recipe(chosen):
+            return self.config.recipes[chosen.recipe].distill
+        return chosen.distill if isinstance(chosen, Braindecode) else Choice()
 
     def networks(self, comparison: str) -> tuple[str, ...]:
         """Arms of a comparison that are networks over whole windows: their cost can be measured on one."""

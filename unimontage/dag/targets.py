@@ -60,9 +60,12 @@ class Targets:
             for d, t, p in self._plan.nightly(c)
         ]
         grids = [self._paths.table("png", "alignment_grid").format(comparison=c) for c in self._gridded()]
+        costs = [
+            self._paths.table("png", "hours").format(comparison=c) for c in self._plan.active() if self._plan.costed(c)
+        ]
         starts = [start for start in self._plan.pretrainings() if start["holdout"] in (WHOLE, TRAINING_SUBJECTS)]
         of_recipe = [self._paths.figure(name).format(**start) for start in starts for name in self._of_recipe(start)]
-        return of_target + of_nights + grids + of_recipe + self.selected()
+        return of_target + of_nights + grids + costs + of_recipe + self.selected()
 
     def selected(self) -> list[str]:
         """Card of every choice of windows that a pre-training sees."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from unimontage.config.distillation import Choice
 from unimontage.distillation.budget import divide
 from unimontage.distillation.hbos import hbos_scores, outliers
 from unimontage.distillation.kcenter import Start, k_center
@@ -147,6 +148,19 @@ def select(
     _check(method, METHODS[method], given)
     _require(n, given.kept)
     return METHODS[method].choose(n, given)
+
+
+def arguments(choice: Choice) -> dict[str, Any]:
+    """What :func:`select` is called with for a configured choice; what means nothing to its method is left out."""
+    method = METHODS[choice.method]
+    return {
+        "method": choice.method,
+        "tau": choice.outliers if method.removes_outliers else 0.0,
+        "quota": "subject" if choice.quota == "subject" and method.takes_quota else None,
+        "start": choice.start,
+        "seed": choice.seed,
+        "iterations": choice.iterations,
+    }
 
 
 def _check(name: str, method: Method, given: Given) -> None:

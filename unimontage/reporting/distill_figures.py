@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALL = "full"
 """Name of the method that keeps all windows."""
-PANEL = ["dataset", "task", "metric"]
+PANEL = ["dataset", "task", "protocol", "metric"]
 COSTS = {"compressor": "compressor and latents", "selection": "selection", "pretraining": "pre-training"}
 KINDS = ("dataset", "subject", "class")
 MOST_NAMES = 40
@@ -27,13 +27,13 @@ FATES = {"kept": "chosen", "dropped": "not chosen", "outlier": "removed as outli
 
 
 def selection_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores by share of windows kept") -> Figure:
-    """A metric against the share of windows that pre-training saw, a panel a task and a line a method.
+    """A metric against the share of windows that was trained on, a panel a task and a line a method.
 
     Parameters
     ----------
     table : DataFrame
-        Columns ``dataset, task, metric, method, kept_pct, mean, ci_low, ci_high``, of one protocol, as the evaluation
-        gives them (fractions, not percent); panels may have different metrics. The method ``full``, which keeps all
+        Columns ``dataset, task, protocol, metric, method, kept_pct, mean, ci_low, ci_high``, as the evaluation gives
+        them (fractions, not percent); panels may have different metrics. The method ``full``, which keeps all
         windows, is a dashed line with its interval as a band.
     synthetic : bool
         Stamp the figure.
@@ -51,14 +51,14 @@ def selection_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scor
         raise UserError(
             f"{row['dataset']} {row['task']}: {row['method']} has two scores for {row['kept_pct']:g} % of the windows",
             expected="one score a method and share",
-            mend="choose one protocol and one metric, and arms that differ in method or share only",
+            mend="leave out arms that differ in something else than method and share",
         )
     methods = _methods(table)
     panels = list(table.groupby(PANEL, sort=False))
     figure = new_figure(max(6.4, 3.4 * len(panels)), 4.6, title, synthetic)
     shares = np.sort(table.loc[table["method"] != ALL, "kept_pct"].unique())
-    for axes, ((dataset, task, metric), own) in zip(_row(figure, len(panels)), panels, strict=True):
-        tidy(axes).set_title(f"{dataset}, {task}", fontsize=10)
+    for axes, ((dataset, task, protocol, metric), own) in zip(_row(figure, len(panels)), panels, strict=True):
+        tidy(axes).set_title(f"{dataset}, {task}\n{protocol}", fontsize=10)
         for k, method in enumerate(methods):
             line = own[own["method"] == method].sort_values("kept_pct")
             shifted = line["kept_pct"] * 1.03 ** (k - (len(methods) - 1) / 2)  # so that intervals stand side by side
@@ -80,8 +80,8 @@ def cost_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores by
     Parameters
     ----------
     table : DataFrame
-        Columns ``dataset, task, metric, method, kept_pct, mean, ci_low, ci_high``, as in `selection_curves`, and
-        ``compressor_h, selection_h, pretraining_h``: hours. Pre-training on all windows is the method ``full``; what it
+        Columns ``dataset, task, protocol, metric, method, kept_pct, mean, ci_low, ci_high``, as in `selection_curves`,
+        and ``compressor_h, selection_h, pretraining_h``: hours. Pre-training on all windows is the method ``full``; what it
         does not need costs it 0 hours.
     synthetic : bool
         Stamp the figure.
@@ -104,9 +104,9 @@ def cost_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores by
     figure = new_figure(max(7.0, 3.6 * len(panels)), 4.8 + 0.28 * len(runs), title, synthetic)
     grid = figure.add_gridspec(2, len(panels), height_ratios=(3.4, 0.8 + 0.28 * len(runs)))
     methods = [*_methods(table), ALL]
-    for k, ((dataset, task, metric), own) in enumerate(panels):
+    for k, ((dataset, task, protocol, metric), own) in enumerate(panels):
         axes = tidy(figure.add_subplot(grid[0, k]))
-        axes.set_title(f"{dataset}, {task}", fontsize=10)
+        axes.set_title(f"{dataset}, {task}\n{protocol}", fontsize=10)
         _scores_by_hours(axes, own, methods)
         axes.set_ylabel(axis_label(metric))
     _hours(tidy(figure.add_subplot(grid[1, :])), runs)

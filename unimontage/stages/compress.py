@@ -6,7 +6,6 @@ from pathlib import Path
 
 from unimontage.config.distillation import Compressor
 from unimontage.distillation.latents import LatentWriter
-from unimontage.errors import UserError
 from unimontage.models.weights import save_weights
 from unimontage.splits.files import read_table, require_same_tables
 from unimontage.stages.request import Request, logger
@@ -16,8 +15,6 @@ from unimontage.training.folds import require_complete
 from unimontage.training.pretraining import pretrain
 from unimontage.windows import WindowPool, WindowStore
 from unimontage.windows.atomic import atomic
-
-FEWEST_WINDOWS = 4
 
 
 class CompressRequest(Request):
@@ -47,8 +44,6 @@ def compress(request: CompressRequest) -> None:
     pool = WindowPool.of(stores)
     require_complete(pool)
     rows = rows_of(pool, ids.rows["window"])
-    if len(rows) < FEWEST_WINDOWS:
-        raise UserError(f"{request.ids} lists {len(rows)} windows", expected="at least four to compress")
     work = CompressorWork(pool, rows, request.compressor, request.seed)
     identity = _identity(request, hashes)
     checkpoint, fabric = request.resume / "checkpoint.pt", open_device(request.threads, request.precision)

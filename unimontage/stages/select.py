@@ -15,7 +15,7 @@ from unimontage.datasets import facts
 from unimontage.distillation.budget import budget
 from unimontage.distillation.coverage import coverage
 from unimontage.distillation.latents import Latents
-from unimontage.distillation.selection import METHODS
+from unimontage.distillation.selection import arguments
 from unimontage.distillation.selection import select as choose
 from unimontage.errors import UserError
 from unimontage.reporting import distill_figures as draw
@@ -118,22 +118,17 @@ def _part(name: str, ids: Table, latents: Latents | None, stores: Sequence[Windo
 
 def _choose(part: Part, options: Distillation) -> pd.DataFrame:
     """All windows of a part: outlier score, whether they could be chosen, rank of the choice (-1: not chosen)."""
-    method, table = METHODS[options.method], part.table
+    table = part.table
     subjects = table["dataset"] + "/" + table["subject"]
     found = choose(
-        options.method,
-        budget(options.kept, len(table)),
+        n=budget(options.kept, len(table)),
         kept=np.ones(len(table), dtype=bool),
         latents=part.latents,
         subjects=subjects.to_numpy(),
         recordings=(subjects + "/" + table["session"]).to_numpy(),
         starts=table["start_sample"].to_numpy(),
         windows=lambda positions: np.nan_to_num(part.pool.windows(part.rows[positions])),
-        tau=options.outliers if method.removes_outliers else 0.0,
-        quota="subject" if options.quota == "subject" and method.takes_quota else None,
-        start=options.start,
-        seed=options.seed,
-        iterations=options.iterations,
+        **arguments(options),
     )
     rank, score = np.full(len(table), -1), np.full(len(table), np.nan)
     rank[found.index], score[found.index] = np.arange(len(found.index)), found.score

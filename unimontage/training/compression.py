@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from unimontage.config.distillation import Compressor as Options
 from unimontage.config.recipes import PretrainingSchedule
+from unimontage.errors import UserError
 from unimontage.models.compressor import PATCHES, Compressor
 from unimontage.windows import WindowPool
 
+FEWEST_WINDOWS = 4
 ENCODED = 1024  # windows encoded at once
 
 
@@ -43,11 +45,23 @@ class CompressorWork:
         Size, losses and schedule.
     seed : int
         Seed of the initial weights, of the sample that is trained on and of its order.
+
+    Raises
+    ------
+    UserError
+        There are too few windows.
     """
 
     undecayed: tuple[nn.Parameter, ...] = ()
 
     def __init__(self, pool: WindowPool, rows: np.ndarray, options: Options, seed: int) -> None:
+        if len(rows) < FEWEST_WINDOWS:
+            dataset = pool.ids[0].split("/")[0]
+            raise UserError(
+                f"{len(rows)} windows of {dataset} to compress",
+                expected=f"at least {FEWEST_WINDOWS}",
+                mend="more subjects, or distill: {kept: 1}",
+            )
         torch.manual_seed(seed)
         self._pool, self._seed = pool, seed
         self._samples = pool.n_times // PATCHES * PATCHES

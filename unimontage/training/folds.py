@@ -44,6 +44,10 @@ class Part:
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("x", "y", "domain", "windows"))
         return Part(*(np.concatenate(pair) for pair in pairs))
 
+    def __getitem__(self, index: np.ndarray) -> "Part":
+        """Some of the windows."""
+        return Part(*(getattr(self, name)[index] for name in ("x", "y", "domain", "windows")))
+
 
 @dataclass(frozen=True)
 class Fold:

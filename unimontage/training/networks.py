@@ -83,7 +83,7 @@ def answers(
     build : callable
         From :func:`builder`.
     arm : Universal, Aligned, Labram or Braindecode
-        Says whether windows are recentred.
+        Says whether windows are recentred, and whether some training windows are left out.
     pool : WindowPool
         The windows.
     split : Table
@@ -102,9 +102,11 @@ def answers(
     scales = pool.scale if source == "recording" else None
     pooled = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
     recentred = type(arm) not in SCALES and arm.recentre
+    thinning = isinstance(arm, Braindecode) and arm.distill.kept < 1
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
     with tqdm(total=split.rows["fold"].nunique() * len(seeds), desc="folds and seeds") as bar:
-        for fold in folds(pool, split):
+        for whole in folds(pool, split):
+            fold = _thinned(whole, pool, arm, fabric) if thinning else whole
             ready = normalised(fold, source=source, pooled=pooled, recentred=recentred, scales=scales)
             for place, seed in enumerate(seeds):
                 torch.manual_seed(seed)
@@ -112,5 +114,12 @@ def answers(
                 seen = built.fold or ready
                 fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
                 explanation = built.explain(seen, fabric) if built.explain else {}
-                yield Answer(ready, seed, fitted, built.notes | explanation | {"device": device})
+                notes = {"training_windows": len(ready.train), "of": len(whole.train), "device": device}
+                yield Answer(ready, seed, fitted, built.notes | explanation | notes)
                 bar.update()
+
+
+def _thinned(fold: Fold, pool: WindowPool, arm: Braindecode, fabric: Fabric) -> Fold:
+    from unimontage.training import thinning
+
+    return thinning.thinned(fold, pool, arm.distill, fabric)
