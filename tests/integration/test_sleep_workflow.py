@@ -1,13 +1,10 @@
 """The sleep system from native files to its tables: two montages, one encoder, a tenth of the labels."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from unimontage.reporting.tables import SYNTHETIC
 from unimontage.splits.files import read_table
@@ -55,14 +52,9 @@ def configuration() -> dict:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable) -> Path:
     folder = tmp_path_factory.mktemp("sleep")
-    (folder / "config.yaml").write_text(yaml.safe_dump(configuration()))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
-    command += ["--configfile", folder / "config.yaml", "--cores", "2", "--quiet", "rules", "--scheduler", "greedy"]
-    command += ["--set-threads", "pretrain=1", "cross_subject=1"]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
+    done = snakemake(folder, configuration(), "--set-threads", "pretrain=1", "cross_subject=1")
     assert done.returncode == 0, done.stderr[-3000:]
     return folder / "results" / "small"
 

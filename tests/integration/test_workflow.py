@@ -1,14 +1,11 @@
 """The workflow as a user meets it: one damaged subject, everyone else goes on, and the mend in the error works."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from unimontage.datasets import load
 from unimontage.datasets.twin import TwinSpec
@@ -57,17 +54,8 @@ def configuration(root: Path) -> dict:
     }
 
 
-def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder]
-    command += ["--configfile", path, "--cores", "2", "--keep-going", "--quiet", "rules", *arguments]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def run(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable) -> dict:
     folder = tmp_path_factory.mktemp("workflow")
     root = folder / "deap"
     root.mkdir()
@@ -75,11 +63,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict:
     damaged = root / "data_preprocessed_python" / f"{DAMAGED}.dat"
     damaged.write_bytes(damaged.read_bytes()[:10_000])
     config = configuration(root)
-    first = snakemake(folder, config)
+    first = snakemake(folder, config, "--keep-going")
     between = sorted(str(p.relative_to(folder)) for p in (folder / "results").rglob("*") if p.is_file())
     config["datasets"]["deap"]["exclude"] = [DAMAGED]
-    second = snakemake(folder, config)
-    return {"folder": folder, "results": folder / "results/small", "first": first, "second": second, "between": between}
+    second = snakemake(folder, config, "--keep-going")
+    runs = {"first": first, "second": second, "between": between}
+    return {"folder": folder, "config": config, "results": folder / "results/small"} | runs
 
 
 def test_a_truncated_file_is_answered_in_one_line_with_its_mend(run: dict) -> None:
@@ -133,7 +122,6 @@ def test_the_encoder_of_a_strict_job_never_saw_its_subject(run: dict) -> None:
         assert len(subjects) == 1
 
 
-def test_a_second_call_has_nothing_to_do(run: dict) -> None:
-    config = yaml.safe_load((run["folder"] / "config.yaml").read_text())
-    again = snakemake(run["folder"], config, "--dry-run", "--rerun-triggers", "params", "input", "mtime")
+def test_a_second_call_has_nothing_to_do(run: dict, snakemake: Callable) -> None:
+    again = snakemake(run["folder"], run["config"], "--dry-run", "--rerun-triggers", "params", "input", "mtime")
     assert "Nothing to be done" in again.stdout + again.stderr

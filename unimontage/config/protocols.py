@@ -19,6 +19,8 @@ OFFICIAL = ("strict_official", "paper_official")
 """Protocols that divide as the dataset's owners, or its usual users, do."""
 POOLED = (*BY_SUBJECT, *OFFICIAL)
 """Protocols that train and test on several subjects at once."""
+SHARED = ("strict_loso", *POOLED)
+"""Protocols under which one model serves several subjects: it scales all windows alike."""
 PRINTED = {"paper": "strict_trial", "paper_subject": "strict_subject", "paper_official": "strict_official"}
 """Protocols of the papers, each with the strict one that divides windows likewise."""
 

@@ -9,7 +9,7 @@ from unimontage.config.arms import Aligned, Arm, Braindecode, Labram, Universal
 from unimontage.config.base import Block
 from unimontage.config.comparisons import Comparison, Target
 from unimontage.config.distillation import Choice, Compressor, Distillation
-from unimontage.config.protocols import ACROSS_SUBJECTS, POOLED, PRINTED, Division
+from unimontage.config.protocols import POOLED, PRINTED, SHARED, Division
 from unimontage.config.recipes import Recipe, UnivariateRecipe
 from unimontage.config.root import Config
 from unimontage.datasets import facts
@@ -158,8 +158,7 @@ class Plan:
 
     def pool(self, protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
         """Subjects whose windows a job needs: everyone's across subjects, else the subject's own."""
-        everyone = Division.parse(protocol).protocol in (*ACROSS_SUBJECTS, *POOLED)
-        return self.subjects(dataset) if everyone else (subject,)
+        return self.subjects(dataset) if Division.parse(protocol).protocol in SHARED else (subject,)
 
     def targets(self, comparison: str) -> Iterator[tuple[str, str, str]]:
         """Dataset, task and protocol, its label budget included, of every target of a comparison."""

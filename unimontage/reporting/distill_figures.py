@@ -81,8 +81,8 @@ def cost_curves(table: pd.DataFrame, *, synthetic: bool, title: str = "Scores by
     ----------
     table : DataFrame
         Columns ``dataset, task, protocol, metric, method, kept_pct, mean, ci_low, ci_high``, as in `selection_curves`,
-        and ``compressor_h, selection_h, pretraining_h``: hours. Pre-training on all windows is the method ``full``; what it
-        does not need costs it 0 hours.
+        and ``compressor_h, selection_h, pretraining_h``: hours. Pre-training on all windows is the method ``full``;
+        what it does not need costs it 0 hours.
     synthetic : bool
         Stamp the figure.
     title : str

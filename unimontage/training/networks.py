@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from unimontage.config.arms import Aligned, Braindecode, Finetuning, Labram, Universal
-from unimontage.config.protocols import ACROSS_SUBJECTS, Division
+from unimontage.config.protocols import SHARED, Division
 from unimontage.splits.files import Table
 from unimontage.training.answer import Answer, Start
 from unimontage.training.built import Built
@@ -100,7 +100,7 @@ def answers(
     classes = len(split.facts["classes"])
     source = SCALES.get(type(arm)) or split.facts["normalisation"]
     scales = pool.scale if source == "recording" else None
-    pooled = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
+    pooled = Division.parse(split.facts["protocol"]).protocol in SHARED
     recentred = type(arm) not in SCALES and arm.recentre
     thinning = isinstance(arm, Braindecode) and arm.distill.kept < 1
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
