@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unimontage.errors import UserError
-from unimontage.windows import WindowPool, WindowStore
+from unimontage.signal.normalise import scale_of, scaled
+from unimontage.windows import WindowPool, WindowStore, WindowView
 
 quick = settings(max_examples=50)
 
@@ -48,6 +49,38 @@ def test_ids_are_found_in_any_order(drawn):
     assert pool.windows(rows)[:, 1, 2].tolist() == [numbers[window] for window in ids]
     assert pool.ids[rows].tolist() == ids
     assert pool.domain[rows].tolist() == ["/".join(window.split("/")[1:3]) for window in ids]
+
+
+@quick
+@given(pools(), st.data())
+def test_a_view_is_the_array_that_it_stands_for(drawn, data):
+    stores, ids = drawn
+    pool = WindowPool.of(stores)
+    rows = pool.rows(ids)
+    domain = pool.domain[rows]
+    index = np.array(data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=9)) if ids else [], dtype=int)
+    plain = pool.windows(rows)
+    scale = scale_of(domain, pool.scale)
+    views = {"plain": WindowView(pool, rows), "scaled": WindowView(pool, rows).scaled_by(scale)}
+    arrays = {"plain": plain, "scaled": scaled(plain, *scale)}
+    for name, view in views.items():
+        array = arrays[name]
+        assert len(view) == len(array)
+        np.testing.assert_array_equal(np.asarray(view), array)
+        np.testing.assert_array_equal(view[index], array[index])
+        np.testing.assert_array_equal(view[2:5], array[2:5])
+        np.testing.assert_array_equal(np.asarray(view.take(index)), array[index])
+        np.testing.assert_array_equal(np.concatenate([view, view]), np.concatenate([array, array]))
+
+
+def test_a_view_reads_what_is_asked_for_and_no_more(monkeypatch):
+    pool, read = WindowPool.of([store("s1", [50])]), []
+    windows = WindowPool.windows
+    monkeypatch.setattr(WindowPool, "windows", lambda self, rows: read.append(len(rows)) or windows(self, rows))
+    view = WindowView(pool, np.arange(40)).scaled_by(scale_of(pool.domain[:40], pool.scale)).take(np.arange(0, 40, 2))
+    assert read == []
+    assert view[:3].shape == (3, 2, 3)
+    assert read == [3]
 
 
 @quick

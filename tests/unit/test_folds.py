@@ -87,7 +87,7 @@ def ready(paths, table, recentred=False):
 
 
 def contents(part):
-    return part.x.tobytes(), part.y.tobytes(), part.windows.tolist(), part.domain.tolist()
+    return np.asarray(part.x).tobytes(), part.y.tobytes(), part.windows.tolist(), part.domain.tolist()
 
 
 @pytest.mark.parametrize(("dataset", "protocol"), [("seed", "seed_9_6"), ("deap", "strict_loso")])
@@ -164,8 +164,8 @@ def test_test_windows_are_scaled_by_the_training_windows_of_their_session(tmp_pa
     paths = stores(tmp_path / "plain", "deap", "strict_trial")
     table = divide(tmp_path, "deap", "strict_trial", "s02", paths)
     (raw, *_), (fold, *_) = folds(pool(paths), table), ready(paths, table)
-    mean = raw.train.x.mean((0, 2), dtype=np.float64)[:, None]
-    deviation = raw.train.x.std((0, 2), dtype=np.float64)[:, None]
+    mean = np.asarray(raw.train.x).mean((0, 2), dtype=np.float64)[:, None]
+    deviation = np.asarray(raw.train.x).std((0, 2), dtype=np.float64)[:, None]
     for before, after in ((raw.train, fold.train), (raw.val, fold.val), (raw.test, fold.test)):
         expected = np.clip((before.x - mean) / deviation, -6, 6)
         np.testing.assert_allclose(after.x, expected, rtol=1e-4, atol=1e-4)

@@ -10,7 +10,7 @@ from unimontage.config.distillation import Choice
 from unimontage.training.devices import open_device
 from unimontage.training.folds import Fold, Part
 from unimontage.training.thinning import thinned
-from unimontage.windows import WindowPool
+from unimontage.windows import WindowPool, WindowView
 from unimontage.windows.store import WindowStore
 
 CLASSES, TRAIN, VAL, TEST = 3, 60, 12, 12
@@ -31,7 +31,7 @@ def pool() -> WindowPool:
 def fold(pool: WindowPool) -> Fold:
     parts = np.split(np.arange(TRAIN + VAL + TEST), [TRAIN, TRAIN + VAL])
     domain = np.full(TRAIN + VAL + TEST, "1/1", dtype=object)
-    return Fold("0", *(Part(pool.windows(p), p % CLASSES, domain[p], pool.ids[p].to_numpy(object)) for p in parts))
+    return Fold("0", *(Part(WindowView(pool, p), p % CLASSES, domain[p], pool.ids[p].to_numpy(object)) for p in parts))
 
 
 @pytest.mark.parametrize("method", ["dlite", "random", "stride", "pca", "kmeans", "hbos_random", "m3d"])

@@ -18,9 +18,11 @@ RECORDING_CLIP = 20.0  # robust deviations; sleep has slow waves far above its m
 
 Scales = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """``subject/session`` to median and robust deviation of each channel, (C,) and (C,)."""
+Scale = tuple[np.ndarray, np.ndarray]
+"""Median and robust deviation of each window and channel, (M, C) and (M, C)."""
 
 
-def scale_of(groups: np.ndarray, scales: Scales) -> tuple[np.ndarray, np.ndarray]:
+def scale_of(groups: np.ndarray, scales: Scales) -> Scale:
     """Median and robust deviation of each window's recording, two arrays of shape (M, C), float32.
 
     Raises

@@ -60,7 +60,7 @@ def finetune(request: FinetuneRequest) -> None:
     _write_history(request.history, answers)
     with atomic(request.card) as aside:
         aside.write_text(json.dumps(facts | _notes(answers), indent=1))
-    logger.info("%d folds, seeds %s", len({answer.fold.name for answer in answers}), facts["seeds"])
+    logger.info("%d folds, seeds %s", len({answer.fold for answer in answers}), facts["seeds"])
 
 
 def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterator[Answer]:
@@ -83,19 +83,19 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
 def _rows(answer: Answer) -> pd.DataFrame:
     probabilities = answer.fitted.probabilities
     columns = {f"p_{k}": probabilities[:, k] for k in range(probabilities.shape[1])}
-    key = {"fold": answer.fold.name, "seed": answer.seed, "window": answer.fold.test.windows}
+    key = {"fold": answer.fold, "seed": answer.seed, "window": answer.windows}
     return pd.DataFrame(key | columns)
 
 
 def _write_history(path: Path, answers: Sequence[Answer]) -> None:
-    parts = [answer.fitted.history.assign(fold=answer.fold.name, seed=answer.seed) for answer in answers]
+    parts = [answer.fitted.history.assign(fold=answer.fold, seed=answer.seed) for answer in answers]
     with atomic(path) as aside:
         pd.concat(parts, ignore_index=True)[list(HISTORY)].to_csv(aside, index=False)
 
 
 def _notes(answers: Sequence[Answer]) -> dict[str, object]:
     """What the card says of the training itself."""
-    runs = [{"fold": a.fold.name, "seed": a.seed, "epoch": a.fitted.epoch} | a.notes for a in answers]
+    runs = [{"fold": a.fold, "seed": a.seed, "epoch": a.fitted.epoch} | a.notes for a in answers]
     return {"runs": runs}
 
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from unimontage.config.base import Block
 from unimontage.config.recipes import Alignment, Encoder, EpochEncoder, Size
-from unimontage.training.folds import Fold
 
 
 class UnivariateStart(Block):
@@ -67,9 +66,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one fold and seed gave, and what is worth noting about it; notes are JSON values."""
+    """What one fold, by name, and one seed gave for its test windows, by id, and notes: JSON values."""
 
-    fold: Fold
+    fold: str
+    windows: np.ndarray
     seed: int
     fitted: Fitted
     notes: dict[str, object]

@@ -1,6 +1,6 @@
 """Supervised training of one model on one fold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from unimontage.training.built import Built
 from unimontage.training.folds import Fold, Part
 from unimontage.training.loop import train
 from unimontage.training.schedule import warmup_cosine
+from unimontage.windows import WindowView
 
 EVALUATION_BATCH = 256
 
@@ -52,7 +53,7 @@ def fit_fold(
     """
     optimizer = torch.optim.AdamW(built.groups, weight_decay=options.weight_decay)
     wrapped, optimizer = fabric.setup(built.model, optimizer)
-    x, y = fabric.to_device((torch.from_numpy(fold.train.x), torch.from_numpy(fold.train.y)))
+    x, y = fold.train.x, torch.from_numpy(fold.train.y)
     regression = fold.train.y.ndim == 2
     plain = nn.MSELoss() if regression else nn.CrossEntropyLoss(_class_weights(fold.train.y, classes, options))
     loss = _training_loss(plain, built.label_smoothing).to(fabric.device)
@@ -60,16 +61,17 @@ def fit_fold(
     steps = per_epoch * options.epochs
     keeper = _Keeper(built.model, fold.val, plain, options, thawed)
 
-    def batch_at(step: int) -> Tensor:
+    def batch_at(step: int) -> tuple[int, Tensor, Tensor]:
         order = np.random.default_rng([seed, 3, step // per_epoch]).permutation(len(y))
-        return torch.from_numpy(np.array_split(order, per_epoch)[step % per_epoch])
+        rows = np.array_split(order, per_epoch)[step % per_epoch]
+        return step, torch.from_numpy(x[rows]), y[rows]
 
-    def loss_of(drawn: tuple[int, Tensor]) -> Tensor:
-        step, rows = drawn
+    def loss_of(batch: tuple[int, Tensor, Tensor]) -> Tensor:
+        step, windows, labels = batch
         if built.at_epoch and step % per_epoch == 0:
             built.at_epoch(step // per_epoch)
-        rows = rows.to(x.device)
-        return loss(wrapped(x[rows]), y[rows])
+        windows, labels = fabric.to_device((windows, labels))
+        return loss(wrapped(windows), labels)
 
     def after_step(step: int, value: Tensor) -> bool:
         keeper.add(value)
@@ -79,7 +81,7 @@ def fit_fold(
         fabric=fabric,
         model=wrapped,
         optimizer=optimizer,
-        batch_at=lambda step: (step, batch_at(step)),
+        batch_at=batch_at,
         loss_of=loss_of,
         rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=options.warmup_epochs * per_epoch),
         start=0,
@@ -94,13 +96,19 @@ def fit_fold(
     return Fitted(answers.numpy(), pd.DataFrame(keeper.history), epoch)
 
 
-def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray, fabric: Fabric) -> Tensor:
+def predict(forward: Callable[[Tensor], Tensor], x: np.ndarray | WindowView, fabric: Fabric) -> Tensor:
     """Logits (N, K) of windows (N, C, T), in evaluation mode and without gradients, on the processor."""
     if isinstance(forward, nn.Module):
         forward.eval()
     with torch.no_grad(), fabric.autocast():
-        parts = [forward(fabric.to_device(part)).float().cpu() for part in torch.from_numpy(x).split(EVALUATION_BATCH)]
+        parts = [forward(fabric.to_device(part)).float().cpu() for part in in_order(x, EVALUATION_BATCH)]
     return torch.cat(parts) if parts else torch.empty(0)
+
+
+def in_order(x: np.ndarray | WindowView, size: int) -> Iterator[Tensor]:
+    """Windows from the first to the last, ``size`` at a time."""
+    for start in range(0, len(x), size):
+        yield torch.from_numpy(x[start : start + size])
 
 
 def _training_loss(loss: nn.Module, label_smoothing: float) -> nn.Module:

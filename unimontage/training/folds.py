@@ -10,9 +10,9 @@ from unimontage.datasets import facts
 from unimontage.datasets.facts import Task
 from unimontage.errors import UserError
 from unimontage.signal.alignment import recentre, recentring_matrices
-from unimontage.signal.normalise import Normaliser, Scales, scale_of, scaled
+from unimontage.signal.normalise import Normaliser, Scales, scale_of
 from unimontage.splits.files import Table, ids_by_role
-from unimontage.windows import WindowPool
+from unimontage.windows import WindowPool, WindowView
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Part:
 
     Attributes
     ----------
-    x : ndarray, shape (N, C, T), float32
-        Microvolt, or z-scored.
+    x : ndarray or WindowView, shape (N, C, T), float32
+        Microvolt, or z-scored; a view is read batch by batch.
     y : ndarray, shape (N,), int64, or (N, K), float32
         Class ids, or target values; -1 or NaN for test windows, whose labels no training sees.
     domain : ndarray of str, shape (N,)
@@ -31,7 +31,7 @@ class Part:
         Ids.
     """
 
-    x: np.ndarray
+    x: np.ndarray | WindowView
     y: np.ndarray
     domain: np.ndarray
     windows: np.ndarray
@@ -44,9 +44,9 @@ class Part:
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("x", "y", "domain", "windows"))
         return Part(*(np.concatenate(pair) for pair in pairs))
 
-    def __getitem__(self, index: np.ndarray) -> "Part":
+    def take(self, index: np.ndarray) -> "Part":
         """Some of the windows."""
-        return Part(*(getattr(self, name)[index] for name in ("x", "y", "domain", "windows")))
+        return Part(*(getattr(self, name).take(index, axis=0) for name in ("x", "y", "domain", "windows")))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Fold:
 
 
 def folds(pool: WindowPool, split: Table) -> Iterator[Fold]:
-    """The folds of a split, in microvolt.
+    """The folds of a split, in microvolt, unread.
 
     Parameters
     ----------
@@ -97,13 +97,14 @@ def normalised(fold: Fold, *, source: str, pooled: bool, recentred: bool, scales
     Returns
     -------
     Fold
-        Standard deviations, within 6 of zero, or within 20 where each recording is scaled by itself.
+        Standard deviations, within 6 of zero, or within 20 where each recording is scaled by itself; where nothing is
+        learnt from the windows they stay unread, so that a dataset need not fit into memory.
     """
     parts = (fold.train, fold.val, fold.test)
     if source == "microvolt":
         return fold
     if source == "recording" and not recentred:
-        return Fold(fold.name, *(replace(part, x=scaled(part.x, *scale_of(part.domain, scales))) for part in parts))
+        return Fold(fold.name, *(replace(p, x=p.x.scaled_by(scale_of(p.domain, scales))) for p in parts))
     x = np.concatenate([part.x for part in parts])
     domain = np.concatenate([part.domain for part in parts])
     role = np.repeat(np.arange(3), [len(part) for part in parts])
@@ -146,7 +147,7 @@ def _part(pool: WindowPool, rows: pd.DataFrame, task: Task) -> Part:
         values = np.concatenate([task.targets(store.table) for store in pool.stores])[positions]  # (N, K)
         target = np.where(target[:, None] < 0, np.float32("nan"), values)
     return Part(
-        pool.windows(positions),
+        WindowView(pool, positions),
         target,
         pool.domain[positions],
         rows["window"].to_numpy(dtype=object),

@@ -115,7 +115,7 @@ def answers(
                 fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
                 explanation = built.explain(seen, fabric) if built.explain else {}
                 notes = {"training_windows": len(ready.train), "of": len(whole.train), "device": device}
-                yield Answer(ready, seed, fitted, built.notes | explanation | notes)
+                yield Answer(fold.name, fold.test.windows, seed, fitted, built.notes | explanation | notes)
                 bar.update()
 
 

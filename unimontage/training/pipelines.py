@@ -21,12 +21,13 @@ def answers(arm: Classical, pool: WindowPool, split: Table, *, seed: int) -> Ite
     require_complete(pool)
     classes = len(split.facts["classes"])
     for fold in folds(pool, split):
-        known = fold.train + fold.val
+        known, unknown = fold.train + fold.val, np.asarray(fold.test.x)
         pipeline = build_pipeline(
             arm.pipeline, sfreq_hz=pool.sfreq_hz, channels=pool.channels, seed=seed, recentre=arm.recentre
         )
         pipeline.fit(known.x, known.y, known.domain)
         probabilities = np.zeros((len(fold.test), classes), dtype=np.float32)  # a class never trained on has none
-        probabilities[:, pipeline.classes_] = pipeline.predict_proba(fold.test.x, fold.test.domain)
+        probabilities[:, pipeline.classes_] = pipeline.predict_proba(unknown, fold.test.domain)
         history = pd.DataFrame({"epoch": [], "train_loss": [], "val_loss": []})
-        yield Answer(fold, seed, Fitted(probabilities, history, 0), {"training_windows": len(known)})
+        fitted, notes = Fitted(probabilities, history, 0), {"training_windows": len(known)}
+        yield Answer(fold.name, fold.test.windows, seed, fitted, notes)

@@ -56,7 +56,7 @@ def thinned(fold: Fold, pool: WindowPool, choice: Choice, fabric: Fabric) -> Fol
             **arguments(choice),
         )
         kept.append(own[found.index])
-    return replace(fold, train=train[np.sort(np.concatenate(kept))])
+    return replace(fold, train=train.take(np.sort(np.concatenate(kept))))
 
 
 def _latents(rows: np.ndarray, pool: WindowPool, choice: Choice, fabric: Fabric) -> np.ndarray:

@@ -20,8 +20,8 @@ from unimontage.montage.positions import positions_3d
 from unimontage.montage.schema import Vocabulary
 from unimontage.training.answer import UnivariateStart
 from unimontage.training.built import Built
-from unimontage.training.finetuning import predict
-from unimontage.training.folds import Fold
+from unimontage.training.finetuning import in_order, predict
+from unimontage.training.folds import Fold, Part
 from unimontage.training.loop import parameter_group
 from unimontage.windows import WindowPool
 
@@ -103,7 +103,7 @@ def build(
         _require_same(weights, {"vocabulary": words.to_list(), "rates_hz": rates})
         notes["coverage"] = str(load_weights(network, weights))
     spatial = build_spatial(
-        arm.spatial, encoder.d, **arm.graph.model_dump(), adjacency=_adjacency(arm.spatial, pool, fold.train.x)
+        arm.spatial, encoder.d, **arm.graph.model_dump(), adjacency=_adjacency(arm.spatial, pool, fold.train)
     )
     classifier = UniversalClassifier(
         network, spatial, encoder.d, classes, spatial_mode=arm.spatial_mode, **arm.context.model_dump()
@@ -142,15 +142,15 @@ def _attention(model: OnMontage | OnNodes, channels: Sequence[str], fold: Fold, 
     model.eval()
     total = torch.zeros(len(channels))
     with torch.no_grad():
-        for part in torch.from_numpy(fold.test.x).split(ATTENTION_BATCH):
+        for part in in_order(fold.test.x, ATTENTION_BATCH):
             total += model.attention(fabric.to_device(part)).mean(1).sum(0).cpu()
     return {"attention": dict(zip(channels, (total / len(fold.test)).tolist(), strict=True))}
 
 
-def _adjacency(kind: str, pool: WindowPool, training: np.ndarray) -> Tensor | None:
+def _adjacency(kind: str, pool: WindowPool, training: Part) -> Tensor | None:
     if kind == "gcn_distance":
         return distance_adjacency(positions_3d(pool.channels))
-    return correlation_adjacency(training) if kind == "gcn_correlation" else None
+    return correlation_adjacency(np.asarray(training.x)) if kind == "gcn_correlation" else None
 
 
 def _require_same(weights: Path, wanted: dict[str, list]) -> None:
