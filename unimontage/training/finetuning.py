@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from unimontage.config.arms import Finetuning
@@ -126,6 +125,12 @@ def _class_weights(y: np.ndarray, classes: int, options: Finetuning) -> Tensor:
     return torch.where(counts > 0, counts.sum() / (counts.clamp(min=1) * (counts > 0).sum()), 0.0)
 
 
+def _macro_f1(truth: Tensor, logits: Tensor) -> float:
+    from sklearn.metrics import f1_score  # takes a second to import, which most jobs need not wait for
+
+    return f1_score(truth, logits.argmax(1), average="macro", zero_division=0)
+
+
 class _Keeper:
     """Losses by epoch, and the weights of the best epoch so far."""
 
@@ -148,7 +153,7 @@ class _Keeper:
         if len(self._val):
             logits, truth = validate(), torch.from_numpy(self._val.y)
             value = float(self._loss(logits, truth))
-            badness = -f1_score(truth, logits.argmax(1), average="macro", zero_division=0) if self._by_f1 else value
+            badness = -_macro_f1(truth, logits) if self._by_f1 else value
         train_loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
         self.history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": value})
