@@ -19,6 +19,7 @@ rule within_subject:
         thawed=params_of.thawed,
         seeds=list(experiment.seeds),
         precision=experiment.precision,
+        resume=paths.resume_of,
         code=params_of.finetune_code,
     log:
         paths.log("within_subject", "dataset", "task", "protocol", "arm", "subject"),

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The exceptions a user is meant to read."""
 
 
 class UserError(Exception):
@@ -26,6 +26,10 @@ class UserError(Exception):
     def __reduce__(self):
         """Keep the keyword arguments when the exception crosses a process boundary."""
         return _rebuild, (self.what, self.expected, self.mend)
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error
+    """Work stopped before its end because the batch system wants the machine back; what was done is kept."""
 
 
 def _rebuild(what: str, expected: str | None, mend: str | None) -> UserError:

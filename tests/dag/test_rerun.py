@@ -79,7 +79,7 @@ jobs = {
     **dict.fromkeys(("alignment_figure", "task_weights_figure"), starts),
     **dict.fromkeys(("compress", "select"), []),  # nothing is distilled here
     **dict.fromkeys(("table", "contrast", "published", "alignment_grid"), [{"comparison": c} for c in plan.active()]),
-    **dict.fromkeys(("efficiency", "distilled"), [{"comparison": c} for c in plan.active()]),
+    **dict.fromkeys(("efficiency", "distilled", "selection_cost"), [{"comparison": c} for c in plan.active()]),
     **{c: [vars(job) for job in plan.jobs(c)] for c in plan.active()},
     "transfer": [],
 }

@@ -89,6 +89,7 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
                 thawed=0,
                 seeds=(0,),
                 threads=1,
+                resume=stem.with_suffix(".resume"),
                 predictions=predictions[-1],
                 history=stem.with_suffix(".csv"),
                 card=stem.with_suffix(".card.json"),

@@ -1,4 +1,4 @@
-"""Pre-training that is killed, several times, and goes on: the weights are those of a run that nobody disturbed."""
+"""Pre-training that is killed or told to stop: it goes on, to the weights of a run that nobody disturbed."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,7 @@ SCHEDULE = {
     "lr": 1e-2,
     "checkpoint_steps": EVERY,
 }
+ENDS = {"nt_xent": [signal.SIGKILL] * 3, "simsiam": [signal.SIGKILL, -os.EX_TEMPFAIL]}
 STEPS = SCHEDULE["epochs"] * 2 * 2 * WINDOWS // SCHEDULE["batch"]  # two subjects of each of two datasets
 ENCODER = {"width": 4, "patches": 4, "d": 16, "layers": 1, "heads": 2, "ffn": 16}
 
@@ -93,8 +95,22 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def be_told() -> None:
+    """As a batch system asks for the machine."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def dying_after(step: int) -> None:
     """Let the process die after a step of training."""
+    _after(step, die)
+
+
+def told_after(step: int) -> None:
+    """Let the process be told to stop after a step of training; it does so after the next."""
+    _after(step, be_told)
+
+
+def _after(step: int, happen: Callable[[], None]) -> None:
     from unimontage.training import pretraining
 
     real = pretraining.train
@@ -105,7 +121,7 @@ def dying_after(step: int) -> None:
         def after_step(number, loss):
             stop = after(number, loss)
             if number == step:
-                die()
+                happen()
             return stop
 
         real(**options | {"after_step": after_step})
@@ -131,15 +147,26 @@ def dying_while_writing(count: int) -> None:
     checkpoint.atomic = atomic
 
 
+def load_steps(path: Path) -> int:
+    """Steps that a checkpoint holds."""
+    import torch
+
+    return torch.load(path, weights_only=True)["step"]
+
+
 def in_a_process_of_its_own(request, arrange=None, number=0) -> int:
-    """Pre-train in a fork of this process; the signal that ended it, 0 for none."""
+    """Pre-train in a fork of this process; the signal that ended it, 0 for none, or minus the exit status."""
+    from unimontage.errors import Interrupted
     from unimontage.stages.pretrain import pretrain
 
     child = os.fork()
     if child == 0:
         if arrange:
             arrange(number)
-        pretrain(request)
+        try:
+            pretrain(request)
+        except Interrupted:
+            os._exit(os.EX_TEMPFAIL)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
@@ -152,19 +179,19 @@ def main(folder: Path) -> None:
     second = random.randrange(first // EVERY * EVERY + 2 * EVERY, STEPS - 1)
     kills = {
         "nt_xent": [(dying_after, first), (dying_while_writing, 1), (dying_after, second)],
-        "simsiam": [(dying_after, first)],
+        "simsiam": [(dying_after, first), (told_after, second)],
     }
     told = []
     for objective in OBJECTIVES:
         whole = request_for(folder / objective / "whole", objective, windows, ids)
         killed = request_for(folder / objective / "killed", objective, windows, ids)
         ended = [in_a_process_of_its_own(killed, *kill) for kill in kills[objective]]
+        kept = load_steps(killed.resume / "checkpoint.pt")
         unfinished = not killed.weights.exists() and (killed.resume / "checkpoint.pt").exists()
         completed = [in_a_process_of_its_own(killed), in_a_process_of_its_own(whole)]
-        told.append(
-            {"objective": objective, "steps": [first, second], "ended": ended, "completed": completed}
-            | {"unfinished": unfinished, "whole": str(whole.weights.parent), "killed": str(killed.weights.parent)}
-        )
+        folders = {"whole": str(whole.weights.parent), "killed": str(killed.weights.parent)}
+        report = {"steps": [first, second], "ended": ended, "kept": kept, "unfinished": unfinished}
+        told.append({"objective": objective, "completed": completed} | report | folders)
     print(json.dumps(told))
 
 
@@ -186,12 +213,17 @@ def outcome(tmp_path_factory):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_killed_pretraining_goes_on_to_the_same_weights_bit_for_bit(outcome, objective):
     told = outcome[objective]
-    assert set(told["ended"]) == {signal.SIGKILL}, told
+    assert told["ended"] == ENDS[objective], told
     assert told["completed"] == [0, 0], told
     assert told["unfinished"], told
     whole, killed = Path(told["whole"]), Path(told["killed"])
     assert (whole / "encoder.safetensors").read_bytes() == (killed / "encoder.safetensors").read_bytes(), told
     assert (whole / "encoder.json").read_bytes() == (killed / "encoder.json").read_bytes()
+
+
+def test_who_is_told_to_stop_loses_no_step(outcome):
+    told = outcome["simsiam"]
+    assert told["kept"] == told["steps"][1] + 2  # the step at which it was told, counted from 0, and the next
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

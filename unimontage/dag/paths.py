@@ -1,6 +1,7 @@
 """Every path of a run, with the wildcards of the rules, in one place."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,10 @@ class Paths:
     def resume(self, folder: str) -> str:
         """Where a job keeps what it needs to go on; no declared output, because Snakemake deletes those."""
         return folder.replace(self.root, f"{self.root}/resume", 1)
+
+    def resume_of(self, wildcards: Any, output: Any) -> str:
+        """The same for a job that predicts: one rule is used as another, and its outputs tell which."""
+        return self.resume(str(output.predictions).removesuffix(".parquet"))
 
     def log(self, rule: str, *wildcards: str) -> str:
         """Log of a rule."""

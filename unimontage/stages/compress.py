@@ -28,6 +28,7 @@ class CompressRequest(Request):
     resume: Path
     events: Path
     threads: int
+    deadline: float | None = None
     weights: Path
     config: Path
     latents: Path
@@ -56,6 +57,7 @@ def compress(request: CompressRequest) -> None:
         checkpoint=checkpoint,
         identity=identity,
         events=request.events,
+        deadline=request.deadline,
     )
     facts = {name: ids.facts[name] for name in ("corpus", "holdout", "tables", "synthetic")}
     facts |= {"seed": request.seed, "compressor": request.compressor.model_dump(), "code": request.code}

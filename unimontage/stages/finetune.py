@@ -10,9 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from unimontage.config.arms import Arm, Classical, Finetuning
+from unimontage.errors import Interrupted
 from unimontage.splits.files import Table, read_table, require_same_tables, write_table
 from unimontage.stages.request import Request, logger
 from unimontage.training.answer import Answer, Start
+from unimontage.training.interruption import Interruption
+from unimontage.training.kept import Kept
 from unimontage.windows import WindowPool, WindowStore
 from unimontage.windows.atomic import atomic
 
@@ -32,6 +35,8 @@ class FinetuneRequest(Request):
     thawed: int
     seeds: tuple[int, ...]
     precision: str = "auto"
+    resume: Path
+    deadline: float | None = None
     threads: int
     predictions: Path
     history: Path
@@ -44,15 +49,17 @@ def finetune(request: FinetuneRequest) -> None:
     stores = [WindowStore.open(path) for path in request.windows]
     tables = {store.attributes["subject"]: store.attributes["table_hash"] for store in stores}
     require_same_tables(split, tables, str(request.split))
-    pool = WindowPool.of(stores)
-    answers = list(_answers(request, pool, split))
-    facts = split.facts | {
+    known = split.facts | {
         "arm": request.arm.model_dump(mode="json"),
         "finetuning": request.finetuning.model_dump(mode="json"),
-        "seeds": sorted({answer.seed for answer in answers}),
         "split_sha256": _sha256(request.split),
         "weights_sha256": {str(path): _sha256(path) for path in request.weights},
         "code": request.code,
+    }
+    kept = Kept(request.resume, _identity(request, known))
+    answers = _uninterrupted(request, WindowPool.of(stores), split, kept)
+    facts = known | {
+        "seeds": sorted({answer.seed for answer in answers}),
         "versions": {name: version(name) for name in ("torch", "mne", "numpy", "scikit-learn", "braindecode")},
         "processor": platform.processor() or platform.machine(),
     }
@@ -60,10 +67,31 @@ def finetune(request: FinetuneRequest) -> None:
     _write_history(request.history, answers)
     with atomic(request.card) as aside:
         aside.write_text(json.dumps(facts | _notes(answers), indent=1))
+    kept.clear()
     logger.info("%d folds, seeds %s", len({answer.fold for answer in answers}), facts["seeds"])
 
 
-def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterator[Answer]:
+def _identity(request: FinetuneRequest, known: dict[str, object]) -> str:
+    """Hash of all that an answer depends on."""
+    start = request.start and request.start.model_dump(mode="json")
+    parts = known | {"start": start, "thawed": request.thawed, "seeds": request.seeds, "precision": request.precision}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _uninterrupted(request: FinetuneRequest, pool: WindowPool, split: Table, kept: Kept) -> list[Answer]:
+    """All answers; stops between two of them where the batch system wants the machine back."""
+    answers, total = [], split.rows["fold"].nunique() * len(request.seeds)
+    with Interruption(request.deadline) as interruption:
+        for answer in _answers(request, pool, split, kept):
+            answers.append(answer)
+            reason = interruption.reason()
+            if reason and len(answers) < total and not isinstance(request.arm, Classical):
+                done = f"{len(answers)} of {total} folds and seeds are kept"
+                raise Interrupted(f"{reason}: {done}, the next attempt goes on from there")
+    return answers
+
+
+def _answers(request: FinetuneRequest, pool: WindowPool, split: Table, kept: Kept) -> Iterator[Answer]:
     """One answer a fold and seed, from whatever kind of model the arm is."""
     if isinstance(request.arm, Classical):
         from unimontage.training import pipelines
@@ -75,16 +103,15 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table) -> Iterat
     fabric = open_device(request.threads, request.precision)
     classes = len(split.facts["classes"])
     builder = networks.builder(request.arm, request.start, request.weights, pool, classes, fabric)
-    return networks.answers(
-        builder, request.arm, pool, split, request.finetuning, request.thawed, request.seeds, fabric
-    )
+    schedule = {"options": request.finetuning, "thawed": request.thawed, "seeds": request.seeds}
+    return networks.answers(builder, request.arm, pool, split, fabric=fabric, kept=kept, **schedule)
 
 
 def _rows(answer: Answer) -> pd.DataFrame:
-    probabilities = answer.fitted.probabilities
-    columns = {f"p_{k}": probabilities[:, k] for k in range(probabilities.shape[1])}
-    key = {"fold": answer.fold, "seed": answer.seed, "window": answer.windows}
-    return pd.DataFrame(key | columns)
+    table = answer.table()
+    table.insert(0, "fold", answer.fold)
+    table.insert(1, "seed", answer.seed)
+    return table
 
 
 def _write_history(path: Path, answers: Sequence[Answer]) -> None:

@@ -35,6 +35,7 @@ class PretrainRequest(Request):
     resume: Path
     events: Path
     threads: int
+    deadline: float | None = None
     weights: Path
     config: Path
     history: Path
@@ -60,6 +61,7 @@ def pretrain(request: PretrainRequest) -> None:
         checkpoint=checkpoint,
         identity=identity,
         events=request.events,
+        deadline=request.deadline,
     )
     facts = {
         "corpus": ids.facts["corpus"],

@@ -1,7 +1,9 @@
 """From a rule to a stage: a typed request, a log, and one line for the user when the input is bad."""
 
 import logging
+import os
 import sys
+import time
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from unimontage.errors import UserError
+from unimontage.errors import Interrupted, UserError
 
 logger = logging.getLogger("unimontage")
 
@@ -26,7 +28,8 @@ class Request(BaseModel):
 def run(stage: Callable[[Any], None], snakemake: Any) -> None:
     """Call a stage with the request that its rule states.
 
-    A :class:`UserError` becomes one line in the log and on the screen, and exit status 1.
+    A :class:`UserError` becomes one line in the log and on the screen, and exit status 1; so does an
+    :class:`Interrupted`, with status 75, after which Snakemake's next attempt goes on from what was kept.
 
     Parameters
     ----------
@@ -50,6 +53,10 @@ def run(stage: Callable[[Any], None], snakemake: Any) -> None:
         logger.error("%s", error)
         print(f"\n{snakemake.rule}: {error}\n", file=sys.stderr, flush=True)
         sys.exit(1)
+    except Interrupted as stop:
+        logger.warning("%s", stop)
+        print(f"\n{snakemake.rule}: {stop}\n", file=sys.stderr, flush=True)
+        sys.exit(os.EX_TEMPFAIL)
     except Exception:
         logger.exception("rule %s failed", snakemake.rule)
         raise
@@ -63,4 +70,12 @@ def build(stage: Callable[[Any], None], snakemake: Any) -> Request:
         values |= {name: list(value) if isinstance(value, list) else value for name, value in part.items()}
     if "threads" in kind.model_fields:
         values["threads"] = snakemake.threads
+    if "deadline" in kind.model_fields:
+        values["deadline"] = _deadline(snakemake.resources)
     return kind.model_validate(values)
+
+
+def _deadline(resources: Any) -> float | None:
+    """Unix time at which SLURM ends this job: the run time that the rule asked for, from now; None elsewhere."""
+    runtime_min = resources.get("runtime")
+    return time.time() + 60 * runtime_min if runtime_min and "SLURM_JOB_ID" in os.environ else None

@@ -73,3 +73,8 @@ class Answer:
     seed: int
     fitted: Fitted
     notes: dict[str, object]
+
+    def table(self) -> pd.DataFrame:
+        """A row a test window: ``window``, and ``p_0`` to ``p_K``, probabilities or predicted values."""
+        columns = {f"p_{k}": column for k, column in enumerate(self.fitted.probabilities.T)}
+        return pd.DataFrame({"window": self.windows} | columns)

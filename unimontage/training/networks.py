@@ -14,6 +14,7 @@ from unimontage.training.answer import Answer, Start
 from unimontage.training.built import Built
 from unimontage.training.finetuning import fit_fold
 from unimontage.training.folds import Fold, folds, normalised, require_complete
+from unimontage.training.kept import Kept
 from unimontage.windows import WindowPool
 
 Builder = Callable[[Fold, int], Built]
@@ -75,8 +76,9 @@ def answers(
     thawed: int,
     seeds: Sequence[int],
     fabric: Fabric,
+    kept: Kept,
 ) -> Iterator[Answer]:
-    """Train every fold with every seed.
+    """Train every fold with every seed, but those that an earlier attempt has kept.
 
     Parameters
     ----------
@@ -96,6 +98,8 @@ def answers(
         Training seeds.
     fabric : Fabric
         Device.
+    kept : Kept
+        Where answers are kept as soon as they are there.
     """
     classes = len(split.facts["classes"])
     source = SCALES.get(type(arm)) or split.facts["normalisation"]
@@ -106,16 +110,22 @@ def answers(
     device = torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu"
     with tqdm(total=split.rows["fold"].nunique() * len(seeds), desc="folds and seeds") as bar:
         for whole in folds(pool, split):
-            fold = _thinned(whole, pool, arm, fabric) if thinning else whole
-            ready = normalised(fold, source=source, pooled=pooled, recentred=recentred, scales=scales)
+            found = {seed: kept.get(whole.name, seed) for seed in seeds}
+            if None in found.values():
+                fold = _thinned(whole, pool, arm, fabric) if thinning else whole
+                ready = normalised(fold, source=source, pooled=pooled, recentred=recentred, scales=scales)
             for place, seed in enumerate(seeds):
-                torch.manual_seed(seed)
-                built = build(ready, place)
-                seen = built.fold or ready
-                fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
-                explanation = built.explain(seen, fabric) if built.explain else {}
-                notes = {"training_windows": len(ready.train), "of": len(whole.train), "device": device}
-                yield Answer(fold.name, fold.test.windows, seed, fitted, built.notes | explanation | notes)
+                answer = found[seed]
+                if answer is None:
+                    torch.manual_seed(seed)
+                    built = build(ready, place)
+                    seen = built.fold or ready
+                    fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
+                    explanation = built.explain(seen, fabric) if built.explain else {}
+                    notes = {"training_windows": len(ready.train), "of": len(whole.train), "device": device}
+                    answer = Answer(whole.name, whole.test.windows, seed, fitted, built.notes | explanation | notes)
+                    kept.add(answer)
+                yield answer
                 bar.update()
 
 

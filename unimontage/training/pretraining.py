@@ -15,7 +15,9 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from unimontage.config.recipes import PretrainingSchedule
+from unimontage.errors import Interrupted
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
+from unimontage.training.interruption import Interruption
 from unimontage.training.loop import parameter_group, step_seed, train
 from unimontage.training.schedule import warmup_cosine
 
@@ -92,6 +94,7 @@ def pretrain(
     checkpoint: Path,
     identity: str,
     events: Path,
+    deadline: float | None = None,
 ) -> pd.DataFrame:
     """Pre-train ``work.trainee`` in place, going on from ``checkpoint`` if it belongs to the same work.
 
@@ -111,11 +114,18 @@ def pretrain(
         What the work is made of; a checkpoint of other work is not used.
     events : Path
         Folder for TensorBoard.
+    deadline : float, optional
+        Unix time at which the job ends.
 
     Returns
     -------
     DataFrame
         ``step``, ``loss``, ``spread`` (1 is healthy, 0 is collapsed), what else the trainee measures, and ``lr``.
+
+    Raises
+    ------
+    Interrupted
+        The process was told to stop, or the job's time is nearly over; ``checkpoint`` holds every step so far.
     """
     state = load_checkpoint(checkpoint, identity=identity)
     model, optimizer = _set_up(work, schedule, fabric, state)
@@ -134,6 +144,7 @@ def pretrain(
     with (
         SummaryWriter(str(events), purge_step=start) as writer,
         tqdm(total=steps, initial=start, desc="pre-train") as bar,
+        Interruption(deadline) as interruption,
     ):
 
         def after_step(step: int, loss: Tensor) -> bool:
@@ -141,10 +152,13 @@ def pretrain(
             bar.update()
             if (step + 1) % work.steps_per_epoch == 0:
                 _log(writer, step, progress.latest(), bar)
-            if (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
+            reason = interruption.reason()
+            if reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
                 parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
                 history = {"columns": progress.columns, "history": progress.tensor()}
                 save_checkpoint(checkpoint, {"identity": identity, "step": step + 1} | history | parts)
+            if reason and step + 1 < steps:
+                raise Interrupted(f"{reason}: step {step + 1} of {steps} is kept, the next attempt goes on from there")
             return False
 
         train(
