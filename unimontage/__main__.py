@@ -1,4 +1,4 @@
-"""Command line: hold real files against the facts, show a run's results, renew generated files."""
+"""Command line: hold real files against the facts, foresee and watch a run, show its results."""
 
 import argparse
 import sys
@@ -41,6 +41,29 @@ def _results(options: argparse.Namespace) -> int:
     return 0
 
 
+def _forecast(options: argparse.Namespace) -> int:
+    from unimontage.dag.forecast import benchmarks, forecast, forecast_text
+    from unimontage.dag.jobs import planned_jobs
+
+    print(forecast_text(forecast(planned_jobs(options.config), benchmarks(options.like))))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from unimontage.dag.forecast import progress_text
+    from unimontage.dag.jobs import planned_jobs
+
+    print(progress_text(planned_jobs(options.config)))
+    return 0
+
+
+def _resources(options: argparse.Namespace) -> int:
+    from unimontage.dag.forecast import benchmarks, resources_text
+
+    print(resources_text(benchmarks(options.run)))
+    return 0
+
+
 def _datasets(options: argparse.Namespace) -> int:
     from unimontage.datasets import facts, keys
 
@@ -64,6 +87,18 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="print the tables of a run")
     results.add_argument("run", help="folder of the run, for example results/demo")
     results.set_defaults(command=_results)
+    forecast = commands.add_parser("forecast", help="what a run will take: jobs, hours, GPU-hours and disk by rule")
+    forecast.add_argument("config", nargs="*", type=Path, help="configuration files, later ones winning")
+    forecast.add_argument(
+        "--like", nargs="+", type=Path, default=[], help="folders of runs to take measured times from"
+    )
+    forecast.set_defaults(command=_forecast)
+    status = commands.add_parser("status", help="what of a run is done, failed, waiting, and when it may end")
+    status.add_argument("config", nargs="*", type=Path, help="configuration files, as for the run")
+    status.set_defaults(command=_status)
+    resources = commands.add_parser("resources", help="memory and time for a profile, from what was measured")
+    resources.add_argument("run", nargs="+", type=Path, help="folders of runs, for example results/demo")
+    resources.set_defaults(command=_resources)
     datasets = commands.add_parser("datasets", help="list the datasets and their tasks")
     datasets.set_defaults(command=_datasets)
     return parser

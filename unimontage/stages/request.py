@@ -42,7 +42,7 @@ def run(stage: Callable[[Any], None], snakemake: Any) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO,
-        format="%(asctime)s %(message)s",
+        format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
         handlers=[logging.FileHandler(log, mode="w")],
         force=True,
