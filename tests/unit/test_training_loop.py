@@ -330,6 +330,17 @@ def test_windows_that_pretraining_may_not_see_are_not_there():
         assert torch.isfinite(b.x).all()
 
 
+def test_subjects_and_sessions_of_which_nothing_was_chosen_are_left_out():
+    whole, stores, _ = corpus()
+    s01, s02, s03 = (each.table["window"] for each in stores)
+    chosen = [*s01[:3], *s03]  # the first session of s01, nothing of s02, all of s03
+    part, _, _ = corpus(leave_out={window for window in (*s01, *s02, *s03) if window not in chosen})
+    assert len(part) == len(chosen)
+    (segments,) = part.segments(np.arange(len(part)), np.random.default_rng(0))
+    assert torch.isfinite(segments.x).all()
+    assert len(whole) == 30
+
+
 def test_the_same_draw_gives_the_same_segments():
     whole, _, _ = corpus()
     for a, b in zip(*(whole.segments(np.arange(30)[::-1], np.random.default_rng(4)) for _ in range(2)), strict=True):

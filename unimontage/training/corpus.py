@@ -41,7 +41,7 @@ class _Source:
 
     store: WindowStore
     rows: np.ndarray  # (n,) rows of the store that pre-training may see
-    session: np.ndarray  # (N,) index of each row's session in the normaliser
+    session: np.ndarray  # (N,) index of each row's session in the normaliser; -1 where none of it may be seen
     normaliser: Normaliser
     positions: np.ndarray  # (c,) channels that the vocabulary holds
     vocabulary: np.ndarray  # (c,) their indices
@@ -70,7 +70,8 @@ class SegmentCorpus:
         self, stores: Sequence[WindowStore], windows: Sequence[str], vocabulary: Vocabulary, rates: Sequence[float]
     ) -> None:
         allowed = pd.Index(windows)
-        self._sources = [_source(store, allowed, vocabulary, rates) for store in stores]
+        seen = [store for store in stores if store.table["window"].isin(allowed).any()]  # a choice may leave some out
+        self._sources = [_source(store, allowed, vocabulary, rates) for store in seen]
         sizes = [len(source.rows) for source in self._sources]
         self._of = np.repeat(np.arange(len(sizes)), sizes)
         self._row = np.concatenate([source.rows for source in self._sources])
@@ -112,12 +113,14 @@ def _source(store: WindowStore, allowed: pd.Index, vocabulary: Vocabulary, rates
     rows = np.flatnonzero(store.table["window"].isin(allowed).to_numpy())
     sessions = store.table["session"].to_numpy()
     normaliser = Normaliser.fit(store.signal, rows, sessions)
+    session = np.full(len(sessions), -1)
+    session[rows] = group_codes(sessions[rows], normaliser.groups, "normalisation statistics")
     indices = vocabulary.index(store.channels)
     positions = np.flatnonzero(indices)
     return _Source(
         store,
         rows,
-        group_codes(sessions, normaliser.groups, "normalisation statistics"),
+        session,
         normaliser,
         positions,
         indices[positions],
