@@ -125,7 +125,7 @@ def pretrain(
     Raises
     ------
     Interrupted
-        The process was told to stop, or the job's time is nearly over; ``checkpoint`` holds every step so far.
+        Told to stop, or short of time; ``checkpoint`` holds every step so far.
     """
     state = load_checkpoint(checkpoint, identity=identity)
     model, optimizer = _set_up(work, schedule, fabric, state)
@@ -154,9 +154,8 @@ def pretrain(
                 _log(writer, step, progress.latest(), bar)
             reason = interruption.reason()
             if reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
-                parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
-                history = {"columns": progress.columns, "history": progress.tensor()}
-                save_checkpoint(checkpoint, {"identity": identity, "step": step + 1} | history | parts)
+                kept = _state(work, optimizer, progress)
+                save_checkpoint(checkpoint, kept | {"identity": identity, "step": step + 1})
             if reason and step + 1 < steps:
                 raise Interrupted(f"{reason}: step {step + 1} of {steps} is kept, the next attempt goes on from there")
             return False
@@ -175,11 +174,20 @@ def pretrain(
             after_step=after_step,
         )
     work.trainee.cpu()
-    spread = progress.latest().get("spread", 1.0)
+    _tell_of_collapse(progress.latest().get("spread", 1.0))
+    return progress.table()
+
+
+def _tell_of_collapse(spread: float) -> None:
     if spread < COLLAPSED:
         message = "collapsed: all embeddings point the same way (spread %.3f, healthy is near 1)"
         logging.getLogger("unimontage").warning(message, spread)
-    return progress.table()
+
+
+def _state(work: Work, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
+    """What a checkpoint holds of model, optimiser and history."""
+    parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
+    return parts | {"columns": progress.columns, "history": progress.tensor()}
 
 
 def _set_up(
