@@ -1,4 +1,5 @@
 # make demo: set up and run every system on synthetic stand-ins. make test: set up and run the tests.
+# make test-cluster: the tests that want a SLURM cluster, which they start on this machine.
 PYTHON := .venv/bin/python
 BIN := .venv/bin
 STAMP := .venv/.locked
@@ -6,7 +7,7 @@ STAMP := .venv/.locked
 # Compiled modules are kept even where the environment says otherwise: thousands of files would be compiled anew by every job.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test environment clean
+.PHONY: demo test test-cluster environment clean
 
 # One system after the other; each prints its tables and leaves a report that needs no network.
 define run_demo
@@ -23,6 +24,13 @@ demo: environment
 
 test: environment
 	$(BIN)/pytest
+
+# The tests on a real SLURM; installs what it needs of Debian's packages, as root.
+SLURM := munge slurmctld slurmd slurm-client slurmdbd mariadb-server
+test-cluster: environment
+	@command -v slurmctld >/dev/null || (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $(SLURM))
+	UNIMONTAGE_CLUSTER=required $(BIN)/pytest tests/cluster
 
 environment: $(STAMP)
 
