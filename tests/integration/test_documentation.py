@@ -30,7 +30,7 @@ SHOWN = ("Snakefile", "config", "docs", "profiles", "rules", "unimontage", "work
 """What a command may look at: copied, so that nothing here depends on results of earlier runs."""
 
 NOT_RUN = {
-    r"make (demo|test|environment)": "sets the environment up; make test runs this very test",
+    r"make (demo|test|test-cluster|environment)": "sets the environment up; make test runs this very test",
     r"source .*/activate|cd \w+": "lasts in the reader's terminal only",
     r"(git clone|python3\.11 -m venv|\.venv-driver/bin/pip|uv pip compile) .*": "wants a package index or the network",
     r"(apptainer|skopeo|sha256sum) .*": "wants Apptainer or an image",
