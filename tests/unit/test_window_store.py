@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import h5py
@@ -54,6 +55,14 @@ def test_a_store_comes_back_as_it_was_written(written):
     assert (store.channels, store.sfreq_hz) == (CHANNELS, 128.0)
     assert ATTRIBUTES.items() <= store.attributes.items()
     assert store.attributes["unit"] == "uV"
+
+
+def test_the_same_windows_are_the_same_bytes_whenever_they_are_written(written, tmp_path):
+    signal, table = windows()
+    time.sleep(1.1)  # HDF5 counts in seconds
+    again = tmp_path / "again.h5"
+    write_windows(again, signal, table, channels=CHANNELS, sfreq_hz=128.0, attributes=ATTRIBUTES)
+    assert again.read_bytes() == written.read_bytes()
 
 
 def test_any_program_that_reads_hdf5_finds_the_signal_and_the_table(written):

@@ -243,6 +243,7 @@ def _reserve(file: h5py.File, shape: tuple[int, int, int]) -> int | None:
     options.set_layout(h5py.h5d.CONTIGUOUS)
     options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     options.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    options.set_obj_track_times(False)  # the same windows are the same bytes
     space = h5py.h5s.create_simple(shape)
     return h5py.h5d.create(file.id, b"signal", h5py.h5t.IEEE_F32LE, space, options).get_offset()
 
