@@ -8,6 +8,7 @@ import pytest
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import paired_differences, summarise, with_rating_mean
 from unimontage.evaluation.metrics import METRICS
+from unimontage.reporting.rendering import _runs
 from unimontage.reporting.tables import differences_table, protocol_contrast, results_table, to_html, to_text
 
 ARMS = {"pretrained_gat_with_a_long_name": "full", "scratch": "scratch", "eegnet": None}
@@ -137,6 +138,25 @@ def test_the_text_fits_a_terminal_and_numbers_its_remarks(table):
     assert "SYNTHETIC" not in text
     remarks = lines[lines.index("Remarks, by the numbers at the ends of the rows") + 1 :]
     assert remarks[0].startswith("  1  ")
+
+
+def test_many_remarks_squeeze_no_name(table):
+    alone = to_text(table.assign(note="One."))
+    some = "\n".join(f"Remark {k}." for k in range(0, 60, 2))
+    all_of_them = "\n".join(f"Remark {k}." for k in range(60))
+    crowded = to_text(table.assign(note=[some if k else all_of_them for k in range(len(table))]))
+    assert max(map(len, crowded.splitlines())) <= 120
+    assert "      remarks 1,3,5,7," in crowded
+    for arm in ("scratch", "eegnet"):
+        assert f"  {arm} " in alone
+        assert f"  {arm} " in crowded
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([], ""), ([4], "4"), ([3, 1, 2, 9, 7, 8], "1-3,7-9"), ([5, 6, 8], "5-6,8")]
+)
+def test_numbers_that_follow_each_other_are_a_run(numbers, text):
+    assert _runs(numbers) == text
 
 
 def test_long_names_on_both_sides_still_fit(scores):

@@ -1,7 +1,7 @@
 """Result tables as text for the terminal and as a page that needs nothing else."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import chain
@@ -113,6 +113,10 @@ COLUMNS = (
 )
 
 
+MARKS = 12
+"""Characters of a line that are kept for the numbers of its remarks; more of them go to a line of their own."""
+
+
 def to_text(table: pd.DataFrame) -> str:
     """A table for the terminal, one block a dataset, task and protocol, at most 120 characters wide.
 
@@ -132,9 +136,9 @@ def to_text(table: pd.DataFrame) -> str:
     headings = _headings(table, columns)
     notes = _notes(table)
     cells = [[column.form(row[column.name], row) for column in columns] for _, row in table.iterrows()]
-    marks = [",".join(str(notes[note]) for note in remarks) for remarks in _remarks(table)]
+    marks = [_runs(notes[note] for note in remarks) for remarks in _remarks(table)]
     widths = [max(map(len, texts)) for texts in zip(headings, *cells, strict=True)]
-    _shrink(widths, columns, WIDTH - 2 * len(widths) - 2 - max(map(len, marks)))
+    _shrink(widths, columns, WIDTH - 2 * len(widths) - 2 - min(MARKS, max(map(len, marks))))
     lines = [WARNING] if _synthetic(table) else []
     lines += textwrap.wrap(_subtitle(table), WIDTH)
     places = table[[name for name in PLACE if name in table.columns]].agg(", ".join, axis=1)
@@ -143,7 +147,9 @@ def to_text(table: pd.DataFrame) -> str:
         if where != place:
             place = where
             lines += ["", where, _line(headings, widths, columns)]
-        lines.append(f"{_line(texts, widths, columns)}  {mark}".rstrip())
+        line = _line(texts, widths, columns)
+        beside = len(line) + 2 + len(mark) <= WIDTH
+        lines += [f"{line}  {mark}".rstrip()] if beside else [line, f"      remarks {mark}"]
     return "\n".join([*lines, *remarks_lines(notes)])
 
 
@@ -234,6 +240,17 @@ def _notes(table: pd.DataFrame) -> dict[str, int]:
 
 def _synthetic(table: pd.DataFrame) -> bool:
     return bool((table["data"] == "SYNTHETIC").any())
+
+
+def _runs(numbers: Iterable[int]) -> str:
+    """Numbers in order, those that follow each other as from-to: ``1,3-7,9``."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def _line(texts: list[str], widths: list[int], columns: list[Column]) -> str:
