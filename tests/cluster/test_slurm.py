@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from slurm import Cluster, gpus, rule, states
 
 from unimontage.splits.files import read_table
@@ -19,61 +18,22 @@ SUBJECTS = 2
 pytestmark = pytest.mark.slow
 
 
-def configuration() -> dict:
-    unfiltered = {"highpass_hz": None, "lowpass_hz": None}  # trials this short are shorter than the filters
-    dataset = {"synthetic": True, "subjects": SUBJECTS, "twin": {"trial_s": 2}, "preprocessing": unfiltered}
-    return {
-        "run": "small",
-        "seeds": [0],
-        "datasets": {"deap": dataset},
-        "splits": {"folds": 2, "holdout_groups": 2},
-        "recipes": {
-            "ucs": {
-                "kind": "univariate",
-                "encoder": {"width": 4, "patches": 4, "d": 8, "layers": 1, "heads": 2, "ffn": 16},
-                "schedule": {"epochs": 1, "warmup_epochs": 0, "batch": 32},
-            }
-        },
-        "arms": {
-            "pretrained": {
-                "kind": "universal",
-                "recipe": "ucs",
-                "graph": {"layers": 1, "heads": 2, "head_width": 4},
-                "context": {"layers": 1, "heads": 2, "ffn": 16},
-            },
-            "svm": {"kind": "classical", "pipeline": "de_svm"},
-        },
-        "finetuning": {"epochs": 1, "warmup_epochs": 0},
-        "within_subject": {
-            "targets": [{"dataset": "deap", "tasks": ["valence"], "protocols": ["strict_trial"]}],
-            "arms": ["pretrained", "svm"],
-        },
-    }
-
-
-def snakemake(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
-    """Every table of the small run, in a folder of its own."""
-    folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(configuration()))
-    command = [sys.executable, "-m", "snakemake", "evaluated", "--snakefile", ROOT / "Snakefile", "--directory", folder]
-    command += ["--configfile", folder / "config.yaml", *arguments]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "SLURM"))}
-    variables = clean | {"PYTHONDONTWRITEBYTECODE": ""} | environment
-    return subprocess.run(list(map(str, command)), env=variables, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
-def folders(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run: Callable
+) -> dict[str, Path]:
     """The same run on the cluster and on this machine alone."""
-    folder = tmp_path_factory.mktemp("workflow")
+    config = small_run({"synthetic": True, "subjects": SUBJECTS, "twin": {"trial_s": 2}})
+    found = {name: tmp_path_factory.mktemp(name) for name in ("cluster", "local")}
     path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    profile = ("--profile", ROOT / "profiles" / "slurm")
     quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    profile = ("--profile", ROOT / "profiles" / "slurm", *quick)
-    there = snakemake(folder / "cluster", cluster.environment | {"PATH": path}, *map(str, profile))
+    slurm = {"where": (*profile, *quick), "environment": cluster.environment | {"PATH": path}}
+    there = snakemake(found["cluster"], config, "evaluated", **slurm)
     assert there.returncode == 0, there.stderr[-3000:]
-    here = snakemake(folder / "local", {}, "--cores", str(os.cpu_count()))
+    here = snakemake(found["local"], config, "evaluated", where=("--cores", str(os.cpu_count())))
     assert here.returncode == 0, here.stderr[-3000:]
-    return {name: folder / name / "results" / "small" for name in ("cluster", "local")}
+    return {name: folder / "results" / "small" for name, folder in found.items()}
 
 
 def test_every_job_ended_well_and_trainings_alone_asked_for_a_gpu(cluster, folders):

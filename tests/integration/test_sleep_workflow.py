@@ -9,7 +9,6 @@ import pytest
 from unimontage.reporting.tables import SYNTHETIC
 from unimontage.splits.files import read_table
 
-ROOT = Path(__file__).resolve().parents[2]
 DATASETS = ("sleep_edf", "isruc")
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,58 +10,21 @@ from unimontage.datasets import load
 from unimontage.datasets.twin import TwinSpec
 from unimontage.splits.files import read_table
 
-ROOT = Path(__file__).resolve().parents[2]
 SUBJECTS = ("s01", "s02", "s03")
 DAMAGED = "s02"
 
 pytestmark = pytest.mark.slow
 
 
-def configuration(root: Path) -> dict:
-    return {
-        "run": "small",
-        "seeds": [0],
-        "datasets": {
-            "deap": {
-                "root": str(root),
-                "subjects": list(SUBJECTS),
-                "preprocessing": {"highpass_hz": None, "lowpass_hz": None},
-            }
-        },
-        "splits": {"folds": 2, "holdout_groups": 2},
-        "recipes": {
-            "ucs": {
-                "kind": "univariate",
-                "encoder": {"width": 4, "patches": 4, "d": 8, "layers": 1, "heads": 2, "ffn": 16},
-                "schedule": {"epochs": 2, "warmup_epochs": 0, "batch": 32},
-            }
-        },
-        "arms": {
-            "pretrained": {
-                "kind": "universal",
-                "recipe": "ucs",
-                "graph": {"layers": 1, "heads": 2, "head_width": 4},
-                "context": {"layers": 1, "heads": 2, "ffn": 16},
-            },
-            "svm": {"kind": "classical", "pipeline": "de_svm"},
-        },
-        "finetuning": {"epochs": 2, "warmup_epochs": 0},
-        "within_subject": {
-            "targets": [{"dataset": "deap", "tasks": ["valence"], "protocols": ["strict_trial"]}],
-            "arms": ["pretrained", "svm"],
-        },
-    }
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable) -> dict:
+def run(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run: Callable) -> dict:
     folder = tmp_path_factory.mktemp("workflow")
     root = folder / "deap"
     root.mkdir()
     load("deap").write_twin(root, SUBJECTS, TwinSpec(trial_s=2))
     damaged = root / "data_preprocessed_python" / f"{DAMAGED}.dat"
     damaged.write_bytes(damaged.read_bytes()[:10_000])
-    config = configuration(root)
+    config = small_run({"root": str(root), "subjects": list(SUBJECTS)})
     first = snakemake(folder, config, "--keep-going")
     between = sorted(str(p.relative_to(folder)) for p in (folder / "results").rglob("*") if p.is_file())
     config["datasets"]["deap"]["exclude"] = [DAMAGED]
