@@ -9,6 +9,7 @@ from typing import IO
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 _held: list[IO] = []
@@ -34,7 +35,8 @@ def open_device(threads: int, precision: str = "auto") -> Fabric:
     gpu = torch.cuda.is_available()
     chosen = PRECISIONS.get(precision) or PRECISIONS["bf16" if gpu else "float32"]
     devices = [own_gpu(torch.cuda.device_count())] if gpu else 1
-    return Fabric(accelerator="cuda" if gpu else "cpu", devices=devices, precision=chosen)
+    alone = LightningEnvironment()  # one process, whatever a batch system's variables say
+    return Fabric(accelerator="cuda" if gpu else "cpu", devices=devices, precision=chosen, plugins=[alone])
 
 
 @cache
