@@ -27,7 +27,6 @@ def job(run: Path, rule: str, number: int, *, due: bool = True, gpus: int = 0) -
         rule=rule,
         gpus=gpus,
         runtime_min=60,
-        mem_mb=1000,
         outputs=(run / rule / f"{number}.h5",),
         benchmark=run / "benchmarks" / rule / f"{number}.jsonl",
         log=run / "logs" / rule / f"{number}.log",
@@ -75,7 +74,7 @@ def test_a_run_says_what_is_done_and_what_failed(run):
     table = progress(jobs, benchmarks([folder])).set_index("rule")
     assert table.loc["pretrain", ["done", "started", "failed", "waiting"]].tolist() == [2, 0, 1, 1]
     assert table.loc["pretrain", "hours_left"] == 3.0
-    assert side_by_side(folder) == pytest.approx(10_800 / (13_000 - 5_800))
+    assert side_by_side(benchmarks([folder])) == pytest.approx(10_800 / (13_000 - 5_800))
     text = progress_text(jobs)
     assert "5 jobs: 2 done, 1 failed, 2 waiting" in text
     assert f"failed: {jobs[2].log}" in text

@@ -22,7 +22,7 @@ ERROR = " ERROR "
 
 
 def benchmarks(runs: Iterable[Path]) -> dict[str, pd.DataFrame]:
-    """Columns ``s`` and ``max_rss`` (MB) of the jobs that ran, by rule.
+    """Columns ``s``, ``max_rss`` (MB) and ``ended`` (Unix time) of the jobs that ran, by rule.
 
     Parameters
     ----------
@@ -39,13 +39,9 @@ def benchmarks(runs: Iterable[Path]) -> dict[str, pd.DataFrame]:
         if not run.is_dir():
             raise UserError(f"{run} is no folder", expected="the folder of a run, for example results/demo")
         for path in (run / "benchmarks").rglob("*.jsonl"):
-            rows.setdefault(path.relative_to(run).parts[1], []).append(read_benchmark(path))
-    return {rule: pd.DataFrame(of_rule)[["s", "max_rss"]].astype(float) for rule, of_rule in rows.items()}
-
-
-def read_benchmark(path: Path) -> dict[str, float]:
-    """Seconds, memory and more of one job, as Snakemake measured them."""
-    return json.loads(path.read_text().splitlines()[0])
+            told = json.loads(path.read_text().splitlines()[0]) | {"ended": path.stat().st_mtime}
+            rows.setdefault(path.relative_to(run).parts[1], []).append(told)
+    return {rule: pd.DataFrame(of_rule)[["s", "max_rss", "ended"]].astype(float) for rule, of_rule in rows.items()}
 
 
 def forecast(jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -68,13 +64,12 @@ def forecast(jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame]) -
     rows = []
     for rule, own in _by_rule(jobs).items():
         known = measured.get(rule)
-        seconds = 60.0 * own[0].runtime_min if known is None else known["s"].mean()
-        hours = [seconds / HOUR_S] * len(own)
+        each = (60.0 * own[0].runtime_min if known is None else known["s"].mean()) / HOUR_S
         sizes = [sum(path.stat().st_size for path in job.outputs) for job in own if _all_there(job)]
         rows.append(
             {
-                **{"rule": rule, "jobs": len(own), "hours_each": seconds / HOUR_S, "hours": sum(hours)},
-                "gpu_hours": sum(hour * job.gpus for hour, job in zip(hours, own, strict=True)),
+                **{"rule": rule, "jobs": len(own), "hours_each": each, "hours": each * len(own)},
+                "gpu_hours": each * sum(job.gpus for job in own),
                 "disk_gb": sum(sizes) / len(sizes) * len(own) / GB if sizes else math.nan,
                 "source": ASKED if known is None else f"{MEASURED} {len(known)}",
             }
@@ -115,8 +110,9 @@ def forecast_text(table: pd.DataFrame) -> str:
 def progress_text(jobs: Sequence[PlannedJob]) -> str:
     """What is done of a run, for the terminal: by rule, in all, what failed, and when it may end."""
     run = _run_of(jobs[0])
-    table = progress(jobs, benchmarks([run] if run.is_dir() else []))
-    total, left, speed = table[[*STATES, "jobs"]].sum(), table["hours_left"].sum(skipna=False), side_by_side(run)
+    measured = benchmarks([run] if run.is_dir() else [])
+    table, speed = progress(jobs, measured), side_by_side(measured)
+    total, left = table[[*STATES, "jobs"]].sum(), table["hours_left"].sum(skipna=False)
     lines = [_text(table, {"hours_left": 2}), ""]
     lines.append(f"{total['jobs']} jobs: " + ", ".join(f"{total[name]} {name}" for name in STATES if total[name]))
     lines += [f"failed: {job.log}" for job in jobs if state(job) == FAILED]
@@ -151,18 +147,15 @@ def state(job: PlannedJob) -> str:
     return FAILED if ERROR in job.log.read_text(errors="replace") else STARTED
 
 
-def side_by_side(run: Path) -> float:
+def side_by_side(measured: Mapping[str, pd.DataFrame]) -> float:
     """How many jobs of a run went on at the same time, on average; NaN where fewer than two are done.
 
     All seconds of its jobs by the time from the first one's beginning to the last one's end.
     """
-    paths = list((run / "benchmarks").rglob("*.jsonl"))
-    if len(paths) < 2:
+    if sum(map(len, measured.values())) < 2:
         return math.nan
-    ends = [path.stat().st_mtime for path in paths]
-    seconds = [read_benchmark(path)["s"] for path in paths]
-    first = min(end - duration for end, duration in zip(ends, seconds, strict=True))
-    return sum(seconds) / (max(ends) - first)
+    jobs = pd.concat(measured.values())
+    return jobs["s"].sum() / (jobs["ended"].max() - (jobs["ended"] - jobs["s"]).min())
 
 
 def resources(measured: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, str]]:

@@ -22,7 +22,7 @@ class PlannedJob:
     ----------
     rule : str
         Its rule.
-    gpus, runtime_min, mem_mb : int
+    gpus, runtime_min : int
         What its first attempt asks for.
     outputs : tuple of Path
         Files that it makes.
@@ -35,22 +35,19 @@ class PlannedJob:
     rule: str
     gpus: int
     runtime_min: int
-    mem_mb: int
     outputs: tuple[Path, ...]
     benchmark: Path
     log: Path
     due: bool
 
 
-def planned_jobs(configs: Sequence[Path], snakefile: Path = Path("Snakefile")) -> list[PlannedJob]:
-    """Plan a run without starting it.
+def planned_jobs(configs: Sequence[Path]) -> list[PlannedJob]:
+    """Plan a run of the workflow in this folder without starting it.
 
     Parameters
     ----------
     configs : sequence of Path
         Configuration files, later ones winning; none for the demo.
-    snakefile : Path
-        The workflow.
 
     Raises
     ------
@@ -67,7 +64,7 @@ def planned_jobs(configs: Sequence[Path], snakefile: Path = Path("Snakefile")) -
         quiet = OutputSettings(dryrun=True, quiet={Quietness.ALL})
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told), SnakemakeApi(quiet) as api:
             settings = ConfigSettings(configfiles=list(configs))
-            flow = api.workflow(ResourceSettings(cores=os.cpu_count()), settings, snakefile=snakefile)
+            flow = api.workflow(ResourceSettings(cores=os.cpu_count()), settings, snakefile=Path("Snakefile"))
             triggers = frozenset(RerunTrigger.parse_choice(name) for name in TRIGGERS)
             flow.dag(DAGSettings(rerun_triggers=triggers)).execute_workflow(executor="dryrun")
             dag = flow._workflow.dag  # the API prints the plan and does not give it
@@ -85,7 +82,6 @@ def _job(job: object, due: bool) -> PlannedJob:
         rule=job.rule.name,
         gpus=asked.get("gpu", 0),
         runtime_min=asked.get("runtime", 0),
-        mem_mb=asked.get("mem_mb", 0),
         outputs=tuple(Path(path) for path in job.output),
         benchmark=Path(job.benchmark),
         log=Path(job.log[0]),

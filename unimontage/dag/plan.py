@@ -274,7 +274,11 @@ class Plan:
     def choices(self, comparison: str) -> dict[str, Choice]:
         """Which windows were kept for each arm of a comparison that is pre-trained, or supervised by all or some."""
         arms = [arm for arm, _ in self.starts(comparison)]
-        arms += [job.arm for job in self.jobs(comparison) if isinstance(self.config.arms[job.arm], Braindecode)]
+        arms += [
+            arm
+            for name, arm, _ in self.meetings()
+            if name == comparison and isinstance(self.config.arms[arm], Braindecode)
+        ]
         return {arm: self.choice(arm) for arm in dict.fromkeys(arms)}
 
     def choice(self, arm: str) -> Choice:
