@@ -28,6 +28,7 @@ wildcard_constraints:
     protocol="(paper|strict|seed)[a-z0-9_]*",
     task="[a-z0-9_]+",
     subject="[A-Za-z0-9]+",
+    subjects="[A-Za-z0-9+]+",
     corpus="[a-z0-9_+]+",
     holdout=r"all|none|training-subjects|without-group-\d+",
     compressor="compressor-[0-9a-f]{8}",

@@ -11,9 +11,9 @@ use rule within_subject as cross_subject with:
         history=paths.history("cross_subject"),
         card=paths.card("cross_subject"),
     log:
-        paths.log("cross_subject", "dataset", "task", "protocol", "arm", "subject"),
+        paths.log("cross_subject", "dataset", "task", "protocol", "arm", "subjects"),
     benchmark:
-        paths.benchmark("cross_subject", "dataset", "task", "protocol", "arm", "subject")
+        paths.benchmark("cross_subject", "dataset", "task", "protocol", "arm", "subjects")
     resources:
         gpu=params_of.gpu,
         mem_mb=gigabytes(48),

@@ -2,7 +2,7 @@
 
 
 rule split:
-    """Divide the windows of a target subject into folds under a protocol."""
+    """Divide the windows of target subjects into folds under a protocol."""
     input:
         windows=inputs.pool_windows,
     output:
@@ -11,14 +11,14 @@ rule split:
         dataset="{dataset}",
         task="{task}",
         protocol="{protocol}",
-        subject="{subject}",
+        subjects=params_of.members,
         roles=params_of.roles,
         splits=plain(experiment.splits),
         code=params_of.dataset_code("stages.split"),
     log:
-        paths.log("split", "dataset", "task", "protocol", "subject"),
+        paths.log("split", "dataset", "task", "protocol", "subjects"),
     benchmark:
-        paths.benchmark("split", "dataset", "task", "protocol", "subject")
+        paths.benchmark("split", "dataset", "task", "protocol", "subjects")
     resources:
         mem_mb=gigabytes(2),
         runtime=minutes(20),
@@ -62,9 +62,9 @@ rule audit:
     params:
         code=fingerprint("stages.audit"),
     log:
-        paths.log("audit", "dataset", "task", "protocol", "corpus", "holdout", "subject"),
+        paths.log("audit", "dataset", "task", "protocol", "corpus", "holdout", "subjects"),
     benchmark:
-        paths.benchmark("audit", "dataset", "task", "protocol", "corpus", "holdout", "subject")
+        paths.benchmark("audit", "dataset", "task", "protocol", "corpus", "holdout", "subjects")
     resources:
         mem_mb=gigabytes(2),
         runtime=minutes(20),

@@ -11,10 +11,10 @@ use rule within_subject as transfer with:
         history=paths.history("transfer"),
         card=paths.card("transfer"),
     log:
-        paths.log("transfer", "dataset", "task", "protocol", "arm", "subject"),
+        paths.log("transfer", "dataset", "task", "protocol", "arm", "subjects"),
     benchmark:
-        paths.benchmark("transfer", "dataset", "task", "protocol", "arm", "subject")
+        paths.benchmark("transfer", "dataset", "task", "protocol", "arm", "subjects")
     resources:
         gpu=params_of.gpu,
         mem_mb=gigabytes(8),
-        runtime=minutes(120),
+        runtime=minutes(90, each=30),

@@ -1,8 +1,9 @@
-# Train and test on the same subject: one job is one dataset, task, protocol, arm and subject, with all folds and seeds.
+# Train and test on the same subject: one job is one dataset, task, protocol and arm, and a few subjects in turn, with all
+# their folds and seeds.
 
 
 rule within_subject:
-    """Fine-tune an arm within a subject and predict the test windows."""
+    """Fine-tune an arm within each of a few subjects and predict the test windows."""
     input:
         split=paths.split,  # changes whenever one of its windows does, and keeps the DAG small
         audit=inputs.audit,
@@ -22,14 +23,14 @@ rule within_subject:
         resume=paths.resume_of,
         code=params_of.finetune_code,
     log:
-        paths.log("within_subject", "dataset", "task", "protocol", "arm", "subject"),
+        paths.log("within_subject", "dataset", "task", "protocol", "arm", "subjects"),
     benchmark:
-        paths.benchmark("within_subject", "dataset", "task", "protocol", "arm", "subject")
+        paths.benchmark("within_subject", "dataset", "task", "protocol", "arm", "subjects")
     threads: 4
     resources:
         gpu=params_of.gpu,
         mem_mb=gigabytes(8),
-        runtime=minutes(120),
+        runtime=minutes(90, each=30),
     container:
         compute
     script:

@@ -58,10 +58,10 @@ def expected(plan):
     subjects = {(dataset, subject) for dataset in plan.config.datasets for subject in plan.subjects(dataset)}
     places = [(name, job.dataset, job.task, job.protocol) for name in jobs for job in jobs[name]]
     divided = [
-        (*place, job.subject) for place, job in zip(places, (job for name in jobs for job in jobs[name]), strict=True)
+        (*place, job.subjects) for place, job in zip(places, (job for name in jobs for job in jobs[name]), strict=True)
     ]
     audits = {
-        (job.dataset, job.task, job.protocol, job.subject, start.get("corpus"), start.get("holdout"))
+        (job.dataset, job.task, job.protocol, job.subjects, start.get("corpus"), start.get("holdout"))
         for found in jobs.values()
         for job in found
         for start in (plan.pretrained(job) or {},)

@@ -41,6 +41,11 @@ def seen_by(plan, job):
     return start and set(plan.corpus_subjects(start["corpus"], start["holdout"]))
 
 
+def members(plan, job):
+    """Dataset and subject of everyone that a job tests."""
+    return {(job.dataset, subject) for subject in plan.members(job.dataset, job.subjects)}
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_encoder_of_a_strict_job_never_saw_its_target_subject(name):
     plan = plan_of(name)
@@ -52,10 +57,10 @@ def test_the_encoder_of_a_strict_job_never_saw_its_target_subject(name):
                 continue
             assert seen, job
             if job.protocol != "paper":
-                assert (job.dataset, job.subject) not in seen, job
+                assert not members(plan, job) & seen, job
                 starts[job.protocol] += 1
             elif plan.config.recipes[plan.config.arms[job.arm].recipe].corpus == "all":
-                assert (job.dataset, job.subject) in seen, job
+                assert members(plan, job) <= seen, job
     assert starts["strict_trial"]
 
 
@@ -93,9 +98,31 @@ def test_whatever_the_run_the_encoder_of_a_strict_job_never_saw_its_target_subje
         assert seen
         assert tuple(plan.pretrained(job).items()) in pretrainings
         if job.protocol == "strict_trial":
-            assert (job.dataset, job.subject) not in seen
+            assert not members(plan, job) & seen
         if config.recipes["r"].corpus == "others":
             assert job.dataset not in {dataset for dataset, _ in seen}
+
+
+@settings(max_examples=60)
+@given(small_configs(), st.integers(1, 5))
+def test_the_jobs_of_a_target_test_every_subject_once_and_a_few_of_one_group_each(options, size):
+    plan = Plan(load_config(options | {"subjects_per_job": size}))
+    for dataset in plan.config.datasets:
+        shards = [plan.members(dataset, shard) for shard in plan.shards("strict_trial", dataset)]
+        assert Counter(subject for shard in shards for subject in shard) == Counter(plan.subjects(dataset))
+        groups = [{plan.group(dataset, subject) for subject in shard} for shard in shards]
+        assert all(len(group) == 1 for group in groups)
+        for group, count in Counter(group.pop() for group in groups).items():
+            sizes = [len(shard) for shard in shards if plan.group(dataset, shard[0]) == group]
+            assert count == -(-sum(sizes) // size)  # as few as can be
+            assert max(sizes) <= size
+            assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_model_trained_across_subjects_has_a_job_for_each_or_one_for_all(universal):
+    assert universal.shards("strict_loso", "deap") == universal.subjects("deap")
+    assert universal.shards("strict_subject", "deap") == ("all",)
+    assert universal.members("deap", "all") == universal.subjects("deap")
 
 
 @settings(max_examples=60)
@@ -183,8 +210,9 @@ def test_rates_are_those_of_the_windows_each_once(universal):
 def test_the_number_of_jobs_of_the_full_experiment(universal):
     counts = {comparison: len(list(universal.jobs(comparison))) for comparison in universal.active()}
     everyone = 15 + 32 * 2 + 23 * 2  # subjects x tasks
-    within = 16 * everyone + 5 * everyone + 5 * 15  # all arms; printed rows; seed_9_6
-    transfer = 3 * everyone + 3 * 23 * 2  # strict everywhere; the paper's own protocol on DREAMER
+    shards = 5 + 5 * 2 + 5 * 2  # hold-out groups x tasks: no group has more than eight subjects
+    within = 16 * shards + 5 * shards + 5 * 5  # all arms; printed rows; seed_9_6
+    transfer = 3 * shards + 3 * 5 * 2  # strict everywhere; the paper's own protocol on DREAMER
     assert counts == {"within_subject": within, "cross_subject": 4 * everyone, "transfer": transfer}
 
 
@@ -207,7 +235,7 @@ def test_the_number_of_jobs_of_the_demo_is_that_of_its_targets(demo):
     for name in demo.active():
         comparison = getattr(demo.config, name)
         targets = sum(len(target.tasks) * len(target.protocols) for target in comparison.targets)
-        assert len(list(demo.jobs(name))) == 2 * targets * len(comparison.arms)  # two subjects each
+        assert len(list(demo.jobs(name))) == 2 * targets * len(comparison.arms)  # two subjects each, of two groups
     assert demo.synthetic
 
 

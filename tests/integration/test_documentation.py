@@ -184,7 +184,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "twin": sum(dataset.synthetic for dataset in config.datasets.values()),
         "locate": subjects,
         "preprocess": subjects,
-        "split": len({(job.dataset, job.task, job.protocol, job.subject) for _, job in jobs}),
+        "split": len({(job.dataset, job.task, job.protocol, job.subjects) for _, job in jobs}),
         "audit": len({audited(plan, job) for _, job in jobs}),
         "corpus": len({(start["corpus"], start["holdout"]) for start in starts}),
         "pretrain": len(starts) * len(config.seeds),
@@ -204,7 +204,7 @@ def counted(plan: Plan) -> dict[str, int]:
 def audited(plan: Plan, job: Job) -> tuple[str, ...]:
     """What one audit covers: a split, and the pre-training that a job starts from."""
     start = plan.pretrained(job) or {"corpus": "none", "holdout": "none"}
-    return (job.dataset, job.task, job.protocol, job.subject, start["corpus"], start["holdout"])
+    return (job.dataset, job.task, job.protocol, job.subjects, start["corpus"], start["holdout"])
 
 
 def planned(output: str) -> dict[str, int]:
@@ -274,7 +274,7 @@ def test_the_examples_of_extending_work_together(tmp_path):
     printed = run_all(commands(EXTENDING), folder)
     jobs = planned(next(text for command, text in printed.items() if command.startswith("snakemake")))
     assert jobs["twin"] == jobs["fold_scores"] == 1
-    assert jobs["within_subject"] == 3 * 4  # arms by subjects
+    assert jobs["within_subject"] == 3 * 2  # arms by hold-out groups
 
 
 def test_the_job_counts_of_the_full_experiment_are_the_plans():
@@ -318,7 +318,8 @@ def test_the_resources_in_the_documentation_are_those_of_the_rules():
             name = re.match(r"(?:use rule \w+ as|rule) (\w+)", part)[1]
             threads = re.search(r"threads: (\d+)", part)
             inherited = "4" if part.startswith("use rule within_subject") else "1"
-            numbers = [re.search(rf"{word}\((\d+)\)", part)[1] for word in ("gigabytes", "minutes")]
+            numbers = [re.search(rf"{word}\(([^)]+)\)", part)[1] for word in ("gigabytes", "minutes")]
+            numbers = [re.sub(r", each=(\d+)", r", and \1 a subject", number) for number in numbers]
             asked[name] = [*numbers, threads[1] if threads else inherited, "gpu=" in part]
     rows = tables(ROOT / "docs/cluster.md", "## 4. Your site")
     written = {spans(row[0])[0]: [*row[1:4], bool(row[4])] for row in rows if len(row) == 5 and spans(row[0])}

@@ -71,7 +71,7 @@ def _scores(folder: Path, protocol: str, windows: list[Path]) -> pd.DataFrame:
                 dataset="seed",
                 task="emotion",
                 protocol=protocol,
-                subject=subject,
+                subjects=(subject,),
                 splits=Splits(),
                 split=folds,
             )

@@ -45,7 +45,7 @@ def test_imagined_fists_become_one_window_a_trial_and_folds_of_whole_trials(real
     assert store.signal.shape == (45, 64, 300)
     assert store.attributes["synthetic"] is False
     assert 1 < np.median(store.signal.std(axis=2)) < 100  # microvolt
-    target = {"dataset": "eegmmidb", "task": "imagined_fist", "protocol": "strict_trial", "subject": "S001"}
+    target = {"dataset": "eegmmidb", "task": "imagined_fist", "protocol": "strict_trial", "subjects": ("S001",)}
     folds = tmp_path / "split.parquet"
     split(SplitRequest(code="", roles={}, windows=(path,), splits=Splits(), split=folds, **target))
     rows = read_table(folds).rows

@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from unimontage.config.arms import Braindecode, Classical, Finetuning
 from unimontage.config.splits import Splits
 from unimontage.signal.windowing import digests
 from unimontage.splits.files import read_table
+from unimontage.stages.finetune import FinetuneRequest, finetune
 from unimontage.stages.split import SplitRequest, split
 from unimontage.training.folds import folds, normalised
 from unimontage.windows import WindowPool, WindowStore, write_windows
@@ -44,15 +46,15 @@ def write(folder, dataset, subject, labels=None, signal_of=None):
     return path
 
 
-def divide(folder, dataset, protocol, subject, paths):
-    """The split file of a subject."""
+def divide(folder, dataset, protocol, subjects, paths):
+    """The split file of some subjects."""
     request = SplitRequest(
         roles={},
         windows=paths,
         dataset=dataset,
         task=TASKS[dataset][0],
         protocol=protocol,
-        subject=subject,
+        subjects=subjects,
         splits=Splits(folds=3),
         split=folder / f"{protocol}.parquet",
         code="",
@@ -99,7 +101,7 @@ def test_other_test_labels_give_the_same_split_and_the_same_training_bit_for_bit
     flipped = [(value + 1) % TASKS[dataset][1] if t >= first_test else value for t, value in enumerate(labels)]
     other = stores(tmp_path / "other", dataset, protocol, labels=flipped)
     one, two = (
-        divide(folder, dataset, protocol, "s02", paths)
+        divide(folder, dataset, protocol, ("s02",), paths)
         for folder, paths in ((tmp_path / "plain", plain), (tmp_path / "other", other))
     )
     assert one.facts["tables"] != two.facts["tables"]  # the labels did change
@@ -114,7 +116,7 @@ def test_other_test_labels_give_the_same_split_and_the_same_training_bit_for_bit
 @pytest.mark.parametrize(("dataset", "protocol"), PROTOCOLS)
 def test_training_takes_labels_from_the_split_file_and_from_nowhere_else(tmp_path, dataset, protocol):
     plain = stores(tmp_path / "plain", dataset, protocol)
-    table = divide(tmp_path, dataset, protocol, "s02", plain)
+    table = divide(tmp_path, dataset, protocol, ("s02",), plain)
     labels = [(t + 2) % TASKS[dataset][1] for t in range(TRIALS)]
     other = stores(tmp_path / "other", dataset, protocol, labels=labels)
     for a, b in zip(ready(plain, table), ready(other, table), strict=True):
@@ -130,7 +132,7 @@ def test_training_takes_labels_from_the_split_file_and_from_nowhere_else(tmp_pat
 @pytest.mark.parametrize(("dataset", "protocol"), STRICT)
 def test_the_test_signal_changes_nothing_that_trains(tmp_path, dataset, protocol, recentred):
     plain = stores(tmp_path / "plain", dataset, protocol)
-    table = divide(tmp_path, dataset, protocol, "s02", plain)
+    table = divide(tmp_path, dataset, protocol, ("s02",), plain)
     assert table.facts["normalisation"] == "training"
     for number, before in enumerate(ready(plain, table, recentred)):
         tested = {int(window.split("/")[3]) for window in before.test.windows}
@@ -147,7 +149,7 @@ def test_the_test_signal_changes_nothing_that_trains(tmp_path, dataset, protocol
 
 def test_the_papers_protocol_normalises_by_test_windows_too(tmp_path):
     plain = stores(tmp_path / "plain", "deap", "paper")
-    table = divide(tmp_path, "deap", "paper", "s02", plain)
+    table = divide(tmp_path, "deap", "paper", ("s02",), plain)
     assert table.facts["normalisation"] == "all"
     before = ready(plain, table)[0]
     tested = set(before.test.windows)
@@ -162,7 +164,7 @@ def test_the_papers_protocol_normalises_by_test_windows_too(tmp_path):
 
 def test_test_windows_are_scaled_by_the_training_windows_of_their_session(tmp_path):
     paths = stores(tmp_path / "plain", "deap", "strict_trial")
-    table = divide(tmp_path, "deap", "strict_trial", "s02", paths)
+    table = divide(tmp_path, "deap", "strict_trial", ("s02",), paths)
     (raw, *_), (fold, *_) = folds(pool(paths), table), ready(paths, table)
     mean = np.asarray(raw.train.x).mean((0, 2), dtype=np.float64)[:, None]
     deviation = np.asarray(raw.train.x).std((0, 2), dtype=np.float64)[:, None]
@@ -173,7 +175,7 @@ def test_test_windows_are_scaled_by_the_training_windows_of_their_session(tmp_pa
 
 def test_every_window_comes_with_its_own_signal_and_label(tmp_path):
     paths = stores(tmp_path / "plain", "deap", "strict_trial")
-    table = divide(tmp_path, "deap", "strict_trial", "s02", paths)
+    table = divide(tmp_path, "deap", "strict_trial", ("s02",), paths)
     store = WindowStore.open(paths[0])
     position = {window: row for row, window in enumerate(store.table["window"])}
     for fold in folds(pool(paths), table):
@@ -189,6 +191,52 @@ def test_every_window_comes_with_its_own_signal_and_label(tmp_path):
 def test_trials_without_a_label_are_in_no_fold(tmp_path):
     labels = [np.nan if t == 4 else t % 2 for t in range(TRIALS)]
     paths = stores(tmp_path / "plain", "deap", "strict_trial", labels=labels)
-    table = divide(tmp_path, "deap", "strict_trial", "s02", paths)
+    table = divide(tmp_path, "deap", "strict_trial", ("s02",), paths)
     trials = table.rows["window"].str.split("/").str[3].astype(int)
     assert sorted(set(trials)) == [t for t in range(1, TRIALS + 1) if t != 5]
+
+
+# Subjects that a job takes in turn.
+
+
+@pytest.mark.parametrize(("dataset", "protocol"), [("seed", "seed_9_6"), ("deap", "strict_trial"), ("deap", "paper")])
+def test_subjects_that_a_job_takes_in_turn_get_the_folds_that_each_would_get_alone(tmp_path, dataset, protocol):
+    paths = [write(tmp_path, dataset, name) for name in SUBJECTS]
+    alone = [divide(tmp_path, dataset, protocol, (name,), (path,)) for name, path in zip(SUBJECTS, paths, strict=True)]
+    together = divide(tmp_path, dataset, protocol, SUBJECTS, tuple(paths))
+    pd.testing.assert_frame_equal(together.rows, pd.concat([table.rows for table in alone], ignore_index=True))
+    assert together.rows["fold"].nunique() == sum(table.rows["fold"].nunique() for table in alone)
+    singly = [fold for path, table in zip(paths, alone, strict=True) for fold in ready((path,), table)]
+    for one, two in zip(ready(tuple(paths), together), singly, strict=True):
+        assert one.name == two.name
+        for a, b in ((one.train, two.train), (one.val, two.val), (one.test, two.test)):
+            assert np.array_equal(a.windows, b.windows)
+            assert np.array_equal(a.x, b.x)
+            assert np.array_equal(a.y, b.y)
+
+
+ARMS = {
+    "classical": Classical(kind="classical", pipeline="de_svm"),
+    "network": Braindecode(kind="braindecode", model="EEGNet"),
+}
+
+
+@pytest.mark.parametrize("kind", ARMS)
+def test_a_job_of_several_subjects_predicts_what_one_of_each_would(tmp_path, kind):
+    paths = [write(tmp_path, "deap", name) for name in SUBJECTS]
+
+    def predictions(names, windows):
+        path = tmp_path / "+".join(names)
+        divide(tmp_path, "deap", "strict_trial", names, windows)
+        request = FinetuneRequest(
+            **{"code": "", "windows": windows, "split": tmp_path / "strict_trial.parquet", "audit": path, "threads": 1},
+            **{"arm": ARMS[kind], "finetuning": Finetuning(epochs=2, warmup_epochs=0, batch=16), "thawed": 0},
+            **{"seeds": (0, 1), "precision": "float32", "resume": path / "resume", "predictions": path / "p.parquet"},
+            **{"history": path / "h.csv", "card": path / "c.json"},
+        )
+        finetune(request)
+        return read_table(request.predictions).rows
+
+    singly = [predictions((name,), (path,)) for name, path in zip(SUBJECTS, paths, strict=True)]
+    together = predictions(SUBJECTS, tuple(paths))
+    pd.testing.assert_frame_equal(together, pd.concat(singly, ignore_index=True))

@@ -78,7 +78,7 @@ def job(tmp_path):
     store, folds = tmp_path / "sub-s01.h5", tmp_path / "split.parquet"
     attributes = {"dataset": "deap", "subject": "s01", "synthetic": True}
     write_windows(store, signal_uv, table, channels=CHANNELS, sfreq_hz=64, attributes=attributes)
-    target = {"dataset": "deap", "task": "valence", "protocol": "strict_trial", "subject": "s01"}
+    target = {"dataset": "deap", "task": "valence", "protocol": "strict_trial", "subjects": ("s01",)}
     split(SplitRequest(roles={}, windows=(store,), splits=Splits(folds=3), split=folds, code="", **target))
 
     def requested(name: str, **changes) -> FinetuneRequest:

@@ -30,6 +30,9 @@ class Config(Block):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Arithmetic of training. auto: bf16 autocast on a GPU and float32 on a processor; bf16 also pays on processors
     that have it in hardware."""
+    subjects_per_job: Annotated[int, Field(ge=1, le=16)] = 8
+    """Subjects that one job takes in turn where each is trained for itself, for a job costs seconds before it begins.
+    All are of one hold-out group, so a group smaller than this is one job."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """The datasets of the run by name."""
     windows: Windows = Windows()

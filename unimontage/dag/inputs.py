@@ -41,8 +41,8 @@ class Inputs:
         return {"marker": self._paths.twin.format(dataset=wildcards.dataset)} if synthetic else {}
 
     def pool_windows(self, wildcards: Wildcards) -> list[str]:
-        """Windows of everyone that a target subject's protocol needs."""
-        subjects = self._plan.pool(wildcards.protocol, wildcards.dataset, wildcards.subject)
+        """Windows of everyone that the protocol of a job needs."""
+        subjects = self._plan.pool(wildcards.protocol, wildcards.dataset, wildcards.subjects)
         return [self._windows(wildcards.dataset, subject) for subject in subjects]
 
     def dataset_windows(self, wildcards: Wildcards) -> list[str]:
@@ -90,7 +90,7 @@ class Inputs:
     def audit(self, wildcards: Wildcards) -> str:
         """The audit that a job waits for: of its split, and of the pre-training that it starts from."""
         start = self._start(wildcards, wildcards.arm) or {"corpus": NO_PRETRAINING, "holdout": NO_PRETRAINING}
-        known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol", "subject")}
+        known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol", "subjects")}
         return self._paths.audit.format(corpus=start["corpus"], holdout=start["holdout"], **known)
 
     def weights(self, wildcards: Wildcards) -> list[str]:
@@ -178,14 +178,16 @@ class Inputs:
         return [self._windows(dataset, self._plan.subjects(dataset)[0]) for dataset in datasets]
 
     def _start(self, wildcards: Wildcards, arm: str) -> Mapping[str, str] | None:
-        return self._plan.pretrained(Job(wildcards.dataset, wildcards.task, wildcards.protocol, arm, wildcards.subject))
+        return self._plan.pretrained(
+            Job(wildcards.dataset, wildcards.task, wildcards.protocol, arm, wildcards.subjects)
+        )
 
     def _of_target(self, pattern: str, wildcards: Wildcards, arms: tuple[str, ...] | None = None) -> list[str]:
         known = {name: getattr(wildcards, name) for name in ("dataset", "task", "protocol")}
         return [
-            pattern.format(**known, arm=arm, subject=subject)
+            pattern.format(**known, arm=arm, subjects=shard)
             for arm in arms or self._plan.arms(*target_of(wildcards))
-            for subject in self._plan.units(wildcards.protocol, wildcards.dataset)
+            for shard in self._plan.shards(wildcards.protocol, wildcards.dataset)
         ]
 
     def _windows(self, dataset: str, subject: str) -> str:

@@ -118,6 +118,10 @@ class Params:
         holder["distill"] = holder["distill"] | {"kept": None}
         return json.dumps(options, sort_keys=True)
 
+    def members(self, wildcards: Wildcards) -> list[str]:
+        """The subjects that a job tests."""
+        return list(self._plan.members(wildcards.dataset, wildcards.subjects))
+
     def roles(self, wildcards: Wildcards) -> dict[str, str]:
         """Role of each subject where the protocol divides by subject; nothing under other protocols."""
         by_subject = Division.parse(wildcards.protocol).protocol in BY_SUBJECT

@@ -39,12 +39,12 @@ class Paths:
     @property
     def split(self) -> str:
         """Window ids by fold and role."""
-        return f"{self.root}/splits/{{dataset}}/{{task}}/{{protocol}}/sub-{{subject}}.parquet"
+        return f"{self.root}/splits/{{dataset}}/{{task}}/{{protocol}}/sub-{{subjects}}.parquet"
 
     @property
     def audit(self) -> str:
         """What the leakage audit found in a split and in the pre-training of the arms that use it."""
-        return f"{self.root}/audits/{{dataset}}/{{task}}/{{protocol}}/{{corpus}}/{{holdout}}/sub-{{subject}}.json"
+        return f"{self.root}/audits/{{dataset}}/{{task}}/{{protocol}}/{{corpus}}/{{holdout}}/sub-{{subjects}}.json"
 
     @property
     def pretraining_split(self) -> str:
@@ -112,8 +112,8 @@ class Paths:
 
     @property
     def job(self) -> str:
-        """One dataset, task, protocol, arm and subject."""
-        return "{comparison}/{dataset}/{task}/{protocol}/{arm}/sub-{subject}"
+        """One dataset, task, protocol and arm, and the subjects that it tests."""
+        return "{comparison}/{dataset}/{task}/{protocol}/{arm}/sub-{subjects}"
 
     def predictions(self, comparison: str) -> str:
         """Class probabilities of every test window, by fold and seed."""

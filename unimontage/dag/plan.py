@@ -1,7 +1,7 @@
 """What a configuration asks for: subjects, corpora, jobs and the weights that each job starts from."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -30,13 +30,13 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """One dataset, task, protocol, arm and subject; the subject is ``all`` where several test at once."""
+    """One dataset, task, protocol and arm, and the subjects that it tests: joined by ``+``, or ``all``."""
 
     dataset: str
     task: str
     protocol: str
     arm: str
-    subject: str
+    subjects: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,10 @@ class Plan:
 
     def group(self, dataset: str, subject: str) -> int:
         """Hold-out group of a subject: by rank in a seeded order, the same for every run of this configuration."""
-        return _groups(self.subjects(dataset), self.config.splits.holdout_groups, self.config.splits.seed)[subject]
+        return self._groups(dataset)[subject]
+
+    def _groups(self, dataset: str) -> dict[str, int]:
+        return _groups(self.subjects(dataset), self.config.splits.holdout_groups, self.config.splits.seed)
 
     def roles(self, dataset: str) -> dict[str, str]:
         """Which subjects train, validate and test where a dataset is divided by subject."""
@@ -131,7 +134,7 @@ class Plan:
             return TRAINING_SUBJECTS
         if protocol in PRINTED or job.dataset not in self.corpus(recipe, job.dataset):
             return WHOLE
-        return f"without-group-{self.group(job.dataset, job.subject)}"
+        return f"without-group-{self.group(job.dataset, self.members(job.dataset, job.subjects)[0])}"
 
     def pretrained(self, job: Job) -> dict[str, str] | None:
         """Wildcards of the pre-training that a job starts from; None when it starts from none."""
@@ -151,14 +154,27 @@ class Plan:
         group = int(holdout.rsplit("-", 1)[1])
         return [(dataset, subject) for dataset, subject in pairs if self.group(dataset, subject) != group]
 
-    def units(self, protocol: str, dataset: str) -> tuple[str, ...]:
-        """Subjects that a target's jobs are made for, one a job; ``all`` where one job tests several."""
-        pooled = Division.parse(protocol).protocol in POOLED
-        return (EVERYONE,) if pooled else self.subjects(dataset)
+    def shards(self, protocol: str, dataset: str) -> tuple[str, ...]:
+        """Subjects that each of a target's jobs tests.
 
-    def pool(self, protocol: str, dataset: str, subject: str) -> tuple[str, ...]:
-        """Subjects whose windows a job needs: everyone's across subjects, else the subject's own."""
-        return self.subjects(dataset) if Division.parse(protocol).protocol in SHARED else (subject,)
+        ``all`` where one model tests everyone, one where a model is trained across subjects, else a few that the job
+        takes in turn. These are of one hold-out group, so that they start from the same encoder.
+        """
+        kind = Division.parse(protocol).protocol
+        if kind in POOLED:
+            return (EVERYONE,)
+        if kind in SHARED:
+            return self.subjects(dataset)
+        return _shards(self._groups(dataset), self.config.subjects_per_job)
+
+    def members(self, dataset: str, shard: str) -> tuple[str, ...]:
+        """Subjects of a shard."""
+        return self.subjects(dataset) if shard == EVERYONE else tuple(shard.split("+"))
+
+    def pool(self, protocol: str, dataset: str, shard: str) -> tuple[str, ...]:
+        """Subjects whose windows a job needs: everyone's where it trains across subjects, else its own."""
+        shared = Division.parse(protocol).protocol in SHARED
+        return self.subjects(dataset) if shared else self.members(dataset, shard)
 
     def targets(self, comparison: str) -> Iterator[tuple[str, str, str]]:
         """Dataset, task and protocol, its label budget included, of every target of a comparison."""
@@ -178,8 +194,8 @@ class Plan:
         """All jobs of a comparison."""
         for dataset, task, protocol in self.targets(comparison):
             for arm in self.arms(comparison, dataset, task, protocol):
-                for subject in self.units(protocol, dataset):
-                    yield Job(dataset, task, protocol, arm, subject)
+                for shard in self.shards(protocol, dataset):
+                    yield Job(dataset, task, protocol, arm, shard)
 
     def pretrainings(self) -> list[dict[str, str]]:
         """Wildcards of every pre-training that an arm starts from, or of every recipe when nothing is compared."""
@@ -343,6 +359,16 @@ def choose(
 def _groups(subjects: tuple[str, ...], groups: int, seed: int) -> dict[str, int]:
     """Divide subjects into groups of equal size."""
     return {subject: rank % groups for rank, subject in enumerate(_order(subjects, seed))}
+
+
+def _shards(groups: Mapping[str, int], size: int) -> tuple[str, ...]:
+    """Cut each group into equal parts of at most ``size`` members."""
+    found = []
+    for group in dict.fromkeys(groups.values()):
+        members = [subject for subject, own in groups.items() if own == group]
+        parts = -(-len(members) // size)
+        found += ["+".join(sorted(members[part::parts])) for part in range(parts)]
+    return tuple(sorted(found))
 
 
 @cache

@@ -13,10 +13,11 @@ def gigabytes(amount: float) -> Callable[[Any, int], int]:
     return mem_mb
 
 
-def minutes(amount: int) -> Callable[[Any, int], int]:
-    """Run time in minutes, ``amount`` at the first attempt and as much more at each further one."""
+def minutes(amount: int, each: int = 0) -> Callable[[Any, int], int]:
+    """Run time in minutes, with ``each`` more for each subject of the job; as much more at each further attempt."""
 
     def runtime(wildcards: Any, attempt: int) -> int:
-        return amount * attempt
+        subjects = wildcards.subjects.count("+") + 1 if each else 0
+        return (amount + each * subjects) * attempt
 
     return runtime

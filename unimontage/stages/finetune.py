@@ -1,4 +1,4 @@
-"""Rules within_subject, cross_subject and transfer: one arm on one target subject, all folds and seeds."""
+"""Rules within_subject, cross_subject and transfer: one arm on some target subjects, all folds and seeds."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ HISTORY = ("fold", "seed", "epoch", "train_loss", "val_loss")
 
 
 class FinetuneRequest(Request):
-    """Train one arm on one target subject and predict its test windows."""
+    """Train one arm on the folds of some target subjects and predict their test windows."""
 
     windows: tuple[Path, ...]
     split: Path
@@ -80,12 +80,13 @@ def _identity(request: FinetuneRequest, known: dict[str, object]) -> str:
 
 def _uninterrupted(request: FinetuneRequest, pool: WindowPool, split: Table, kept: Kept) -> list[Answer]:
     """All answers; stops between two of them where the batch system wants the machine back."""
-    answers, total = [], split.rows["fold"].nunique() * len(request.seeds)
+    runs = 1 if isinstance(request.arm, Classical) else len(request.seeds)
+    answers, total = [], split.rows["fold"].nunique() * runs
     with Interruption(request.deadline) as interruption:
         for answer in _answers(request, pool, split, kept):
             answers.append(answer)
             reason = interruption.reason()
-            if reason and len(answers) < total and not isinstance(request.arm, Classical):
+            if reason and len(answers) < total:
                 done = f"{len(answers)} of {total} folds and seeds are kept"
                 raise Interrupted(f"{reason}: {done}, the next attempt goes on from there")
     return answers
@@ -96,7 +97,7 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table, kept: Kep
     if isinstance(request.arm, Classical):
         from unimontage.training import pipelines
 
-        return pipelines.answers(request.arm, pool, split, seed=request.seeds[0])
+        return pipelines.answers(request.arm, pool, split, seed=request.seeds[0], kept=kept)
     from unimontage.training import networks
     from unimontage.training.devices import open_device
 

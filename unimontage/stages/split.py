@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from unimontage.config.protocols import PRINTED, Division
+from unimontage.config.protocols import POOLED, PRINTED, SHARED, Division
 from unimontage.config.splits import Splits
 from unimontage.datasets import facts
 from unimontage.errors import UserError
@@ -17,29 +17,27 @@ from unimontage.windows import WindowStore
 
 
 class SplitRequest(Request):
-    """Divide the windows of one target subject."""
+    """Divide the windows of the subjects that a job tests."""
 
     windows: tuple[Path, ...]
     dataset: str
     task: str
     protocol: str
-    subject: str
+    subjects: tuple[str, ...]
     roles: dict[str, str]
     splits: Splits
     split: Path
 
 
 def split(request: SplitRequest) -> None:
-    """Write the folds of a target subject under a protocol."""
+    """Write the folds of target subjects under a protocol, one subject after the other."""
     task = facts(request.dataset).tasks[request.task]
     stores = [WindowStore.open(path) for path in request.windows]
     table = pd.concat([_labelled(store, task, request.splits.threshold_inclusive) for store in stores])
     table = table[table["target"] >= 0].reset_index(drop=True)
-    try:
-        folds = _divide(table, request)
-    except UserError as error:
-        where = f"{request.dataset} subject {request.subject}, task {request.task}, protocol {request.protocol}"
-        raise UserError(f"{where}: {error.what}", expected=error.expected, mend=error.mend) from error
+    pooled = Division.parse(request.protocol).protocol in POOLED
+    units = ["all"] if pooled else request.subjects
+    folds = pd.concat([_of_unit(table, unit, request) for unit in units], ignore_index=True)
     write_table(
         request.split,
         folds,
@@ -48,7 +46,7 @@ def split(request: SplitRequest) -> None:
             "task": request.task,
             "classes": list(task.classes),
             "protocol": request.protocol,
-            "subject": request.subject,
+            "subjects": list(request.subjects),
             "splits": request.splits.model_dump(),
             "normalisation": _normalisation(request),
             "tables": {store.attributes["subject"]: store.attributes["table_hash"] for store in stores},
@@ -68,7 +66,18 @@ def _labelled(store: WindowStore, task: object, inclusive: bool) -> pd.DataFrame
     return table
 
 
-def _divide(table: pd.DataFrame, request: SplitRequest) -> pd.DataFrame:
+def _of_unit(table: pd.DataFrame, unit: str, request: SplitRequest) -> pd.DataFrame:
+    """The folds of one subject, whose name they bear, or of all at once."""
+    shared = Division.parse(request.protocol).protocol in SHARED
+    try:
+        folds = _divide(table if shared else table[table["subject"] == unit], unit, request)
+    except UserError as error:
+        where = f"{request.dataset} subject {unit}, task {request.task}, protocol {request.protocol}"
+        raise UserError(f"{where}: {error.what}", expected=error.expected, mend=error.mend) from error
+    return folds.assign(fold=f"{unit}-" + folds["fold"])
+
+
+def _divide(table: pd.DataFrame, unit: str, request: SplitRequest) -> pd.DataFrame:
     options = request.splits
     folds = options.folds or facts(request.dataset).strict_folds
     division = Division.parse(request.protocol)
@@ -80,7 +89,7 @@ def _divide(table: pd.DataFrame, request: SplitRequest) -> pd.DataFrame:
         case "seed_9_6":
             divided = protocols.seed_9_6(table, seed=options.seed, validation=options.validation)
         case "strict_loso":
-            divided = protocols.strict_loso(table, request.subject, seed=options.seed, validation=options.validation)
+            divided = protocols.strict_loso(table, unit, seed=options.seed, validation=options.validation)
         case "strict_subject" | "paper_subject":
             divided = protocols.by_subject(table, request.roles)
         case "strict_official" | "paper_official":
