@@ -132,6 +132,20 @@ def test_what_was_kept_of_another_configuration_is_not_used(job, monkeypatch):
     assert len(trained) == 3 + 6
 
 
+def test_a_damaged_answer_is_trained_anew_and_the_log_says_so(job, monkeypatch, caplog):
+    finetune(job("whole"))
+    trained = stopped_after(monkeypatch, 3)
+    with pytest.raises(Interrupted):
+        finetune(job("stopped"))
+    damaged = min(job("stopped").resume.iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    finetune(job("stopped"))
+    assert len(trained) == 6 + 1
+    assert f"{damaged.name} is not a table" in caplog.text
+    whole, stopped = (read_table(job(name).predictions) for name in ("whole", "stopped"))
+    pd.testing.assert_frame_equal(whole.rows, stopped.rows)
+
+
 def test_the_last_fold_is_finished_even_if_told_to_stop(job, monkeypatch):
     stopped_after(monkeypatch, 6)
     finetune(job("late"))

@@ -199,6 +199,15 @@ def test_a_checkpoint_of_other_work_is_not_used_and_not_harmed(tmp_path):
     assert torch.equal(state["model"]["w"], torch.arange(3.0))
 
 
+@pytest.mark.parametrize("length", [0, 1, 300, -1])
+def test_a_damaged_checkpoint_is_not_used_and_the_log_says_so(tmp_path, caplog, length):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"identity": "a", "step": 3, "weights": torch.arange(100.0)})
+    path.write_bytes(path.read_bytes()[:length])
+    assert load_checkpoint(path, identity="a") is None
+    assert "checkpoint.pt is damaged" in caplog.text
+
+
 def test_the_old_checkpoint_stays_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"identity": "a", "step": 1})

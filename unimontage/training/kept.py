@@ -1,13 +1,17 @@
 """Answers of folds and seeds that are done, kept until a job is: one that is stopped loses one of them at the most."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
 import pandas as pd
 
+from unimontage.errors import UserError
 from unimontage.splits.files import read_table, write_table
 from unimontage.training.answer import Answer, Fitted
+
+logger = logging.getLogger("unimontage")
 
 
 class Kept:
@@ -25,11 +29,15 @@ class Kept:
         self._folder, self._identity = folder, identity
 
     def get(self, fold: str, seed: int) -> Answer | None:
-        """The answer of a fold and seed; None where it is not there yet."""
+        """The answer of a fold and seed; None where there is none that can be read."""
         path = self._path(fold, seed)
         if not path.exists():
             return None
-        table = read_table(path)
+        try:
+            table = read_table(path)
+        except UserError as error:
+            logger.warning("%s: trained anew", error.what)
+            return None
         if table.facts["identity"] != self._identity:
             return None
         probabilities = table.rows.drop(columns="window").to_numpy()

@@ -28,9 +28,16 @@ def atomic(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
+            to_disk(aside)
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file is on the disk: else a node that loses power may leave its name without its bytes."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def beside(path: Path) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
-from unimontage.windows.atomic import beside, writing
+from unimontage.windows.atomic import beside, to_disk, writing
 from unimontage.windows.scale import scales
 from unimontage.windows.store import KEYS, plain, table_hash
 
@@ -134,6 +134,7 @@ class WindowWriter:
         self._put(frame.stop, frame.after.getbuffer())
         with writing(self._path):
             self._file.close()
+            to_disk(self._aside)
             self._aside.replace(self._path)
 
     @property
