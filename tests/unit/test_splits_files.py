@@ -60,6 +60,14 @@ def test_a_failed_write_leaves_the_old_table(written, monkeypatch):
     assert [path.name for path in written.parent.iterdir()] == ["sub-s01.parquet"]
 
 
+def test_what_a_killed_process_left_beside_a_file_is_gone_once_it_is_written_again(written):
+    left, other = written.parent / ".sub-s01.parquet.4711.part", written.parent / ".sub-s01.parquet.csv.4711.part"
+    for path in (left, other):
+        path.write_bytes(b"half")
+    write_table(written, rows(), FACTS)
+    assert sorted(path.name for path in written.parent.iterdir()) == [other.name, "sub-s01.parquet"]
+
+
 def check_refused(path):
     """A file is refused in one line that names it and says how to go on."""
     with pytest.raises(UserError) as caught:

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +27,19 @@ def atomic(path: Path | str) -> Iterator[Path]:
     aside = beside(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         try:
             yield aside
             to_disk(aside)
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left beside it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
+        left.unlink(missing_ok=True)
 
 
 def to_disk(path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
-from unimontage.windows.atomic import beside, to_disk, writing
+from unimontage.windows.atomic import beside, sweep, to_disk, writing
 from unimontage.windows.scale import scales
 from unimontage.windows.store import KEYS, plain, table_hash
 
@@ -46,6 +46,7 @@ class WindowWriter:
         self._rows = 0
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(self._path)
             self._file = self._aside.open("wb", buffering=0)  # nothing is left to be flushed when it is closed
 
     @property
