@@ -117,7 +117,9 @@ class Cluster:
         log = (self.folder / "log" / f"{name}.log").open("wb")
         variables = self.environment | dict(environment or {})
         options = {"env": variables, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        self._daemons.append(subprocess.Popen([shutil.which(command[0], path=PATH), *command[1:]], **options))
+        program = shutil.which(command[0], path=PATH)
+        until_we_die = ("setpriv", "--pdeathsig", "TERM")  # also where the tests are killed
+        self._daemons.append(subprocess.Popen([*until_we_die, program, *command[1:]], **options))
 
     def _succeeds(self, *command: str) -> bool:
         options = {"env": self.environment, "capture_output": True, "timeout": 30, "check": False}
