@@ -39,18 +39,21 @@ def obstacle() -> str | None:
 
 
 class Cluster:
-    """Daemons in the foreground, as children; partitions ``cpu`` (default) and ``gpu``.
+    """Daemons in the foreground, as children.
+
+    Partitions ``cpu`` (default) and ``gpu``; over all nodes, preempted by these, ``scavenge``, which puts its jobs back
+    into the queue, and ``spot``, which cancels them.
 
     Parameters
     ----------
     folder : Path
         Configuration, state and logs.
-    port : int
-        First of a few free TCP ports.
+    port : int, optional
+        First of ten TCP ports; by default another for each process, since several may play a cluster at once.
     """
 
-    def __init__(self, folder: Path, port: int = 16_910) -> None:
-        self.folder, self._port = folder, port
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.folder, self._port = folder, port or 16_910 + 10 * (os.getpid() % 300)
         self._daemons: list[subprocess.Popen] = []
         self._password = secrets.token_hex(16)
 
@@ -99,11 +102,13 @@ class Cluster:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
-    def jobs(self) -> list[dict[str, str]]:
-        """All jobs so far by the accounting: their rule and wildcards as a comment, what they asked for, their end."""
-        columns = ("JobID", "Comment", "ReqTRES", "State", "ExitCode", "Partition", "NodeList")
+    def jobs(self, folder: Path) -> list[dict[str, str]]:
+        """Jobs of a folder by the accounting, first to last: rule and wildcards, what they asked for, their end."""
+        asked = ("JobID", "Comment", "ReqTRES", "ReqMem", "Timelimit", "Partition")
+        columns = (*asked, "State", "ExitCode", "NodeList", "Submit", "End", "WorkDir")
         text = self.call("sacct", "-X", "-n", "-P", "--starttime", "now-1day", "-o", ",".join(columns))
-        return [dict(zip(columns, line.split("|"), strict=True)) for line in text.splitlines()]
+        rows = [dict(zip(columns, line.split("|"), strict=True)) for line in text.splitlines()]
+        return [row for row in rows if row["WorkDir"] == str(folder)]
 
     @property
     def _etc(self) -> Path:
@@ -161,7 +166,8 @@ class Cluster:
             + (f" Gres=gpu:a100:{GPUS}" if node in GPU_NODES else "")
             for k, node in enumerate(NODES)
         ]
-        time_limits = "MaxTime=1-0 DefaultTime=10 State=UP"
+        cpu, gpu, both = (f"Nodes={','.join(names)}" for names in (CPU_NODES, GPU_NODES, NODES))
+        first, last = (f"MaxTime=1-0 DefaultTime=10 State=UP PriorityTier={tier} PreemptMode=" for tier in (10, 1))
         return "\n".join(
             [
                 f"ClusterName=unimontage\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={self._port}",
@@ -180,8 +186,9 @@ class Cluster:
                 f"AccountingStorageType=accounting_storage/slurmdbd\nAccountingStoragePort={self._port + 1}",
                 f"AccountingStorageHost=localhost\nAccountingStoragePass={self._socket}",  # munge's socket, no password
                 *nodes,
-                f"PartitionName=cpu Nodes={','.join(CPU_NODES)} Default=YES {time_limits}",
-                f"PartitionName=gpu Nodes={','.join(GPU_NODES)} {time_limits}",
+                "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE",
+                f"PartitionName=cpu {cpu} Default=YES {first}OFF\nPartitionName=gpu {gpu} {first}OFF",
+                f"PartitionName=scavenge {both} {last}REQUEUE\nPartitionName=spot {both} {last}CANCEL",
                 "",
             ]
         )

@@ -37,7 +37,7 @@ def folders(
 
 
 def test_every_job_ended_well_and_trainings_alone_asked_for_a_gpu(cluster, folders):
-    jobs = cluster.jobs()
+    jobs = cluster.jobs(folders["cluster"].parents[1])
     by_rule = {name: [job for job in jobs if rule(job) == name] for name in map(rule, jobs)}
     assert ON_GPUS | {"twin", "preprocess", "split", "audit", "score"} <= set(by_rule)
     for name, own in by_rule.items():
