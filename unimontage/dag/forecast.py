@@ -2,11 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from unimontage.dag.failures import Failure, failures_text
 from unimontage.dag.jobs import PlannedJob
 from unimontage.errors import UserError
 
@@ -77,8 +78,10 @@ def forecast(jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame]) -
     return pd.DataFrame(rows)
 
 
-def progress(jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What is done of a run, rule by rule.
+def progress(
+    jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame], failed: Collection[str] = ()
+) -> pd.DataFrame:
+    """What is done of a run, rule by rule; ``failed`` are logs of jobs that are known to have failed.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def progress(jobs: Sequence[PlannedJob], measured: Mapping[str, pd.DataFrame]) -
     """
     rows = []
     for rule, own in _by_rule(jobs).items():
-        states = pd.Series([state(job) for job in own])
+        states = pd.Series([state(job, failed) for job in own])
         counts = {name: int((states == name).sum()) for name in STATES}
         left = len(own) - counts[DONE]
         seconds = measured[rule]["s"].mean() if rule in measured else math.nan
@@ -107,15 +110,17 @@ def forecast_text(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def progress_text(jobs: Sequence[PlannedJob]) -> str:
-    """What is done of a run, for the terminal: by rule, in all, what failed, and when it may end."""
+def progress_text(jobs: Sequence[PlannedJob], failed: Sequence[Failure] = ()) -> str:
+    """What is done of a run, for the terminal: by rule, in all, what failed and why, and when it may end."""
     run = _run_of(jobs[0])
     measured = benchmarks([run] if run.is_dir() else [])
-    table, speed = progress(jobs, measured), side_by_side(measured)
+    known = {failure.log: failure for failure in failed}
+    table, speed = progress(jobs, measured, known), side_by_side(measured)
     total, left = table[[*STATES, "jobs"]].sum(), table["hours_left"].sum(skipna=False)
     lines = [_text(table, {"hours_left": 2}), ""]
     lines.append(f"{total['jobs']} jobs: " + ", ".join(f"{total[name]} {name}" for name in STATES if total[name]))
-    lines += [f"failed: {job.log}" for job in jobs if state(job) == FAILED]
+    lost = [str(job.log) for job in jobs if state(job, known) == FAILED]
+    lines += [failures_text([known[log]]) if log in known else f"failed: {log}" for log in lost]
     if left * speed > 0:
         lines.append(f"about {left / speed:.1f} hours more, if {speed:.1f} jobs go on side by side as they did so far")
     return "\n".join(lines)
@@ -138,10 +143,12 @@ def _run_of(job: PlannedJob) -> Path:
     return next(folder.parent for folder in job.benchmark.parents if folder.name == "benchmarks")
 
 
-def state(job: PlannedJob) -> str:
-    """Done, failed, started or waiting, by what a job has left behind."""
+def state(job: PlannedJob, failed: Collection[str] = ()) -> str:
+    """Done, failed, started or waiting, by what a job has left behind and by the logs of those known to have failed."""
     if not job.due:
         return DONE
+    if str(job.log) in failed:
+        return FAILED
     if not job.log.exists():
         return WAITING
     return FAILED if ERROR in job.log.read_text(errors="replace") else STARTED
