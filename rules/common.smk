@@ -1,5 +1,9 @@
-# What the rules share: the checked configuration, its plan, and where files are. No rules here.
+# What the rules share: the checked configuration, its plan, where files are. No rules here.
+import sys
+from pathlib import Path
+
 from unimontage.config import load_config
+from unimontage.dag.failures import failures, failures_text
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Inputs
 from unimontage.dag.legality import check
@@ -7,6 +11,7 @@ from unimontage.dag.params import Params, plain
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import Plan
 from unimontage.dag.resources import gigabytes, minutes
+from unimontage.dag.site import refuse_orphans
 from unimontage.dag.targets import Targets
 
 experiment = load_config(config)
@@ -34,3 +39,13 @@ wildcard_constraints:
     compressor="compressor-[0-9a-f]{8}",
     selection="[a-z0-9_]+-[a-z0-9]+pct-[0-9a-f]{8}",
     seed=r"\d+",
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        refuse_orphans(workflow.executor_settings.jobname_prefix, workflow.workdir_init)
+
+
+onerror:
+    for path in log:
+        print(failures_text(failures(Path(path).read_text(errors="replace"))), file=sys.stderr)

@@ -50,11 +50,23 @@ def _forecast(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from unimontage.dag.failures import failures, last_run
     from unimontage.dag.forecast import progress_text
     from unimontage.dag.jobs import planned_jobs
 
-    print(progress_text(planned_jobs(options.config)))
+    print(progress_text(planned_jobs(options.config), failures(last_run())))
     return 0
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    from unimontage.dag.findings import PROBLEM
+    from unimontage.dag.preflight import preflight, preflight_text
+
+    problems = 0
+    for finding in preflight(options.config, options.profile or [Path("profiles/slurm")]):
+        print(preflight_text(finding), flush=True)
+        problems += finding.mark == PROBLEM
+    return 1 if problems else 0
 
 
 def _resources(options: argparse.Namespace) -> int:
@@ -96,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what of a run is done, failed, waiting, and when it may end")
     status.add_argument("config", nargs="*", type=Path, help="configuration files, as for the run")
     status.set_defaults(command=_status)
+    preflight = commands.add_parser("preflight", help="check what depends on the cluster before a run is submitted")
+    preflight.add_argument("config", nargs="*", type=Path, help="configuration files, as for the run")
+    preflight.add_argument("--profile", action="append", type=Path, help="as for the run; by default profiles/slurm")
+    preflight.set_defaults(command=_preflight)
     resources = commands.add_parser("resources", help="memory and time for a profile, from what was measured")
     resources.add_argument("run", nargs="+", type=Path, help="folders of runs, for example results/demo")
     resources.set_defaults(command=_resources)

@@ -34,7 +34,7 @@ NOT_RUN = {
     r"source .*/activate|cd \w+": "lasts in the reader's terminal only",
     r"(git clone|python3\.11 -m venv|\.venv-driver/bin/pip|uv pip compile) .*": "wants a package index or the network",
     r"(apptainer|skopeo|sha256sum) .*": "wants Apptainer or an image",
-    r"squeue .*": "wants SLURM",
+    r"squeue .*|python -m unimontage preflight.*": "wants SLURM",
     r"snakemake (prepared )?--profile .*": "computes a run; its dry run is executed, or that of a like one",
     r"snakemake -n --quiet rules( --profile profiles/slurm)?": "tests/dag/test_dryrun.py plans the demo so",
     r"snakemake -n --quiet rules --configfile config/experiments/universal\.yaml": "takes too long for a test; its "
