@@ -253,11 +253,12 @@ def test_an_image_that_is_not_there_and_an_old_apptainer_are_found(tmp_path, mon
     assert not problems(check_image(asked, str(tmp_path / "compute.sif")))
     apptainer(tmp_path, "1.0.3")
     assert "expected version 1.2 or later" in problems(check_image(asked, str(tmp_path / "compute.sif")))[0]
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert "is not on the PATH" in problems(check_image(asked, str(tmp_path / "compute.sif")))[0]
 
 
-def test_without_an_image_the_environment_must_have_what_jobs_need(tmp_path, monkeypatch):
+def test_without_an_image_the_environment_must_have_what_jobs_need(monkeypatch):
     none = Namespace(software_deployment_method=set(), apptainer_args=None)
-    monkeypatch.setenv("PATH", str(tmp_path))
     assert not problems(check_image(none, "compute.sif"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "this environment has no torch" in problems(check_image(none, "compute.sif"))[0]

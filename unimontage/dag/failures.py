@@ -73,7 +73,7 @@ def failures(text: str) -> list[Failure]:
         elif (number := event["failed"]) in facts and not _inner(event):
             of = facts[number]
             job = found.setdefault(number, Failure(of["rule"], of.get("wildcards", ""), of.get("log", "")))
-            job.attempts.append(f"{_asked(of)}: {_why(job.rule, event['message'], said)}")
+            job.attempts.append(f"{_asked(of)}: {_why(job.rule, event['message'], said + _batch_log(event['rest']))}")
             lost.add(number)
     return [found[number] for number in found if number in lost]
 
@@ -102,6 +102,14 @@ def failures_text(failed: Iterable[Failure]) -> str:
         lines += [f"  attempt {number}, {told}" for number, told in enumerate(job.attempts, 1)]
         lines += [f"  log: {job.log}"] if job.log else []
     return "\n".join(lines)
+
+
+def _batch_log(error: str) -> str:
+    """What SLURM kept of an attempt's screen: Snakemake shows it only where the job's own log is not empty."""
+    found = re.search(r"^    log: (?:.*, )?(/.*/(\d+)\.log)\b", error, re.MULTILINE)
+    if not found or f"external_jobid: {found[2]}" not in error or not Path(found[1]).exists():
+        return ""
+    return Path(found[1]).read_text(errors="replace")
 
 
 def _asked(facts: dict[str, str]) -> str:

@@ -26,7 +26,7 @@ LEAST_AGE_S = 240
 PROBE_BYTES = 32_000_000
 BOUND = ("/tmp", "/var/tmp")
 """What Apptainer shows by itself, besides the working directory."""
-LEAST_APPTAINER = (1, 2)
+APPTAINER, LEAST_APPTAINER = "apptainer", (1, 2)
 
 
 def preflight(configs: Sequence[Path], profiles: Sequence[Path]) -> Iterator[Finding]:
@@ -153,23 +153,22 @@ def check_limits(known: Mapping[str, Partition], jobs: Sequence[PlannedJob]) -> 
 
 
 def check_image(profile: Namespace, image: str) -> Iterator[Finding]:
-    """Apptainer and the image, or an environment that can take their place."""
-    apptainer = shutil.which("apptainer")
-    asked = any(str(method) == "apptainer" for method in profile.software_deployment_method or ())
-    if not (apptainer and asked):
-        why = "is not on the PATH" if not apptainer else "is not asked for by the profile"
+    """Apptainer and the image where the profile wants them, else an environment that can take their place."""
+    if APPTAINER not in map(str, profile.software_deployment_method or ()):
         if importlib.util.find_spec("torch"):
-            yield fine("image", f"none: Apptainer {why}, and jobs use this environment, which has torch")
+            yield fine("image", "none is asked for: jobs use this environment, which has torch")
         else:
-            mend = "module load apptainer, or its like, and software-deployment-method: apptainer"
-            yield wrong("image", f"Apptainer {why}, and this environment has no torch for the jobs", mend=mend)
+            what = "none is asked for, and this environment has no torch for the jobs"
+            yield wrong("image", what, mend="module load apptainer, or make environment")
         return
-    said = subprocess.run([apptainer, "--version"], capture_output=True, text=True, check=False).stdout
-    version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
-    if version < LEAST_APPTAINER:
-        yield wrong("apptainer", said.strip() or "does not run", expected="version 1.2 or later")
+    if shutil.which(APPTAINER) is None:
+        yield wrong(APPTAINER, "is not on the PATH", mend="module load apptainer, or its like")
+        return
+    said = subprocess.run([APPTAINER, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if tuple(int(part) for part in re.findall(r"\d+", said)[:2]) < LEAST_APPTAINER:
+        yield wrong(APPTAINER, said or "does not run", expected="version 1.2 or later")
     else:
-        yield fine("apptainer", said.strip())
+        yield fine(APPTAINER, said)
     if "://" in image or Path(image).exists():
         yield fine("image", image)
     else:
@@ -178,7 +177,7 @@ def check_image(profile: Namespace, image: str) -> Iterator[Finding]:
 
 def check_binds(profile: Namespace, outside: Mapping[str, Path]) -> Iterator[Finding]:
     """Whether folders outside the working directory are seen inside the image."""
-    if not profile.software_deployment_method:
+    if APPTAINER not in map(str, profile.software_deployment_method or ()):
         return
     arguments = profile.apptainer_args or ""
     bound = bound_folders(arguments, os.environ)
