@@ -88,11 +88,12 @@ def accounts() -> set[str]:
 
 
 def live_jobs(prefix: str, folder: Path | str) -> list[LiveJob]:
-    """Jobs of this user that were submitted from a folder and whose names begin with a prefix."""
+    """Jobs of this user that the plugin submitted from a folder: their names are a prefix and the number of a run."""
+    plugins = re.compile(rf"{re.escape(prefix)}_?[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
     return [
         job
         for job in parse_jobs(_ask("squeue", "--me", "-h", "-o", "%i|%j|%T|%Z"))
-        if job.name.startswith(prefix) and os.path.realpath(job.folder) == os.path.realpath(folder)
+        if plugins.fullmatch(job.name) and os.path.realpath(job.folder) == os.path.realpath(folder)
     ]
 
 
