@@ -61,10 +61,12 @@ class Traps:
         """Jobs of a rule of this run by the accounting, first to last."""
         return [job for job in self.cluster.jobs(self.folder) if rule(job) == name]
 
-    def failed(self) -> dict[str, Failure]:
-        """What our summary makes of Snakemake's log, by rule."""
+    def failed(self, before: str | None = None) -> dict[str, Failure]:
+        """What our summary makes of Snakemake's log, by rule: at its end, or before a rule was tried again."""
         (log,) = (self.folder / ".snakemake" / "log").glob("*.log")
-        return {failure.rule: failure for failure in failures(log.read_text())}
+        text = log.read_text()
+        end = text.rindex(f"\nrule {before}:") if before else len(text)
+        return {failure.rule: failure for failure in failures(text[:end])}
 
 
 def outside(cluster: Cluster) -> dict[str, str]:
@@ -178,3 +180,6 @@ def test_the_summary_says_what_each_attempt_asked_for_and_how_it_ended(ended):
     assert failed["hopeless"].log == "logs/hopeless.log"
     assert len(failed["nowhere"].attempts) == 3
     assert all("invalid partition specified: nowhere" in told for told in failed["nowhere"].attempts)
+    for name, how in {"hungry": "out of memory", "slow": "out of time", "cancelled": "cancelled"}.items():
+        (told,) = ended.failed(before=name)[name].attempts
+        assert told.endswith(f" minutes: {how}")

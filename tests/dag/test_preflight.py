@@ -25,8 +25,9 @@ from unimontage.dag.preflight import (
     check_partitions,
     check_room,
     check_settings,
+    preflight,
 )
-from unimontage.dag.profile import check_profile, read_profile
+from unimontage.dag.profile import check_profile, jobname_prefix, read_profile
 from unimontage.dag.site import minutes, parse_gpus, parse_jobs, parse_nodes, parse_partitions
 from unimontage.errors import UserError
 
@@ -218,6 +219,19 @@ def test_later_attempts_do_not_ask_for_ever_more():
 def test_a_profile_that_would_do_harm_in_silence_is_found(tmp_path, changes, said):
     found = problems(check_profile(profile(tmp_path, **changes), RULES))
     assert [text for text in found if text.startswith(said)], found
+
+
+def test_a_prefix_that_is_not_set_is_none(tmp_path):
+    assert jobname_prefix(read_profile([SLURM])) == "unimontage"
+    assert jobname_prefix(read_profile([ROOT / "profiles" / "local"])) == ""
+
+
+@pytest.mark.slow
+def test_a_profile_of_another_executor_ends_the_checks(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = list(preflight([], [ROOT / "profiles" / "local"]))
+    assert {finding.check for finding in found} == {"plan", "profile"}
+    assert "executor is not slurm: jobs would run on this machine; mend: executor: slurm" in problems(found)
 
 
 def test_a_key_that_snakemake_does_not_know_is_one_line(tmp_path):

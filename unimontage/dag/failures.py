@@ -22,6 +22,8 @@ ENDS = {
 """States of SLURM's that say why a job ended."""
 INNER = "0"
 """Number that a Snakemake inside a job gives to it."""
+SHOWN = re.compile(r"Logfile [^\n]*:(?: [^\n]*\n|\n(=+)\n(.*?)\n\1\n)", re.DOTALL)
+"""How Snakemake shows the log of a job that failed."""
 MEMORY = re.compile(r"exceeded? (?:job )?memory limit|oom.kill", re.IGNORECASE)
 
 
@@ -79,12 +81,21 @@ def failures(text: str) -> list[Failure]:
 
 
 def _events(text: str) -> Iterator[tuple[re.Match, str]]:
-    """What happened to jobs, each with all that was said until the head tells of another."""
+    """What happened to jobs, each with the logs that the head shows of it."""
     found, end = [], len(text)
     for event in reversed(list(EVENT.finditer(text))):
-        found.append((event, text[event.end() : end]))
+        found.append((event, _logs(text[event.end() : end])))
         end = end if _inner(event) else event.start()
     return reversed(found)
+
+
+def _logs(said: str) -> str:
+    """The logs that stand at the beginning of what was said; after them others may speak."""
+    logs, place = [], 0
+    while shown := SHOWN.match(said, place):
+        logs.append(shown[2] or "")
+        place = shown.end()
+    return "\n".join([*logs, ""])
 
 
 def _inner(event: re.Match) -> bool:

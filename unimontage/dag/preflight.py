@@ -17,7 +17,7 @@ from unimontage.dag import site
 from unimontage.dag.findings import Finding, fine, note, wrong
 from unimontage.dag.forecast import GB, forecast
 from unimontage.dag.jobs import Asked, Planned, PlannedJob, planned
-from unimontage.dag.profile import check_profile, read_profile
+from unimontage.dag.profile import check_profile, jobname_prefix, read_profile
 from unimontage.dag.site import Node, Partition
 from unimontage.errors import UserError
 
@@ -47,6 +47,8 @@ def preflight(configs: Sequence[Path], profiles: Sequence[Path]) -> Iterator[Fin
         return
     yield fine("plan", f"{len(plan.jobs)} jobs, {sum(job.due for job in plan.jobs)} of them to do")
     yield from check_profile(profile, plan.rules)
+    if profile.executor != "slurm":
+        return
     experiment = load_config(plan.config)
     yield from check_cluster(profile, plan.jobs)
     yield from check_image(profile, experiment.containers.compute)
@@ -72,7 +74,7 @@ def check_cluster(profile: Namespace, jobs: Sequence[PlannedJob]) -> Iterator[Fi
         yield from check_account({job.attempts[0].account for job in jobs})
         yield from check_partitions(known, jobs, settings)
         yield from check_limits(known, jobs)
-        alive = site.live_jobs(profile.slurm_jobname_prefix, Path.cwd())
+        alive = site.live_jobs(jobname_prefix(profile), Path.cwd())
         yield wrong("jobs", str(site.orphans(alive))) if alive else fine("jobs", "none of an earlier run is alive")
     except UserError as error:
         yield wrong("SLURM", str(error))
@@ -186,7 +188,7 @@ def check_binds(profile: Namespace, outside: Mapping[str, Path]) -> Iterator[Fin
         mend = f'apptainer-args: "{f"{arguments} --bind {path}".strip()}"'
         yield wrong("binds", f"{name} {path} is not bound into the image", mend=mend)
     if not hidden:
-        yield fine("binds", f"{len(outside)} folders outside the working directory, all bound")
+        yield fine("binds", "every folder outside the working directory is bound")
 
 
 def check_room(results: Path, jobs: Sequence[PlannedJob]) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ def check_profile(profile: Namespace, rules: frozenset[str]) -> Iterator[Finding
         Rules of the workflow.
     """
     found = list(_problems(profile, rules))
-    yield from found or [fine("profile", f"{len(profile.set_resources)} rules of it exist; retries: {profile.retries}")]
+    yield from found or [fine("profile", f"its {len(profile.set_resources)} rules exist; retries: {profile.retries}")]
 
 
 def _problems(profile: Namespace, rules: frozenset[str]) -> Iterator[Finding]:
@@ -79,16 +79,18 @@ def _problems(profile: Namespace, rules: frozenset[str]) -> Iterator[Finding]:
         yield wrong("profile", f"{DEFAULT} is there, and wins over --profile", mend=f"mv {DEFAULT} profiles/mine")
     for key, (value, why) in WANTED.items():
         if getattr(profile, key, None) != value:
-            written = str(value).lower()
-            yield wrong(
-                "profile",
-                f"{key.replace('_', '-')} is not {written}: {why}",
-                mend=f"{key.replace('_', '-')}: {written}",
-            )
+            option, written = key.replace("_", "-"), str(value).lower()
+            yield wrong("profile", f"{option} is not {written}: {why}", mend=f"{option}: {written}")
     for key, why in UNWANTED.items():
         if isinstance(getattr(profile, key, None), str | dict) and getattr(profile, key):
             yield wrong("profile", f"{key.replace('_', '-')} is set: {why}", mend="remove it")
     if profile.retries < 1:
         yield wrong("profile", "no retries: a job that runs out of memory or time fails at once", mend="retries: 2")
-    if not re.fullmatch(r"[\w-]+", str(getattr(profile, "slurm_jobname_prefix", ""))):
+    if not jobname_prefix(profile):
         yield wrong("profile", "jobs of this workflow have no common name", mend="slurm-jobname-prefix: unimontage")
+
+
+def jobname_prefix(profile: Namespace) -> str:
+    """How the names of a run's jobs begin; empty where the profile does not say."""
+    prefix = str(getattr(profile, "slurm_jobname_prefix", ""))  # an option that is not set is a marker of its own
+    return prefix if re.fullmatch(r"[\w-]+", prefix) else ""
