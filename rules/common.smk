@@ -1,4 +1,7 @@
 # What the rules share: the checked configuration, its plan, and where files are. No rules here.
+from snakemake.settings.types import DeploymentMethod
+
+from unimontage import image
 from unimontage.config import load_config
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Inputs
@@ -17,7 +20,17 @@ inputs = Inputs(plan, paths)
 params_of = Params(plan)
 targets = Targets(plan, paths)
 compute = experiment.containers.compute
+deployment = workflow.deployment_settings
+if workflow.output_settings.dryrun and not image.runtime():  # a plan needs no images, but Snakemake would refuse
+    deployment.deployment_method = set(deployment.deployment_method) - {DeploymentMethod.APPTAINER}
+in_images = DeploymentMethod.APPTAINER in deployment.deployment_method
+image.ask(compute if in_images else None)
 target_labels = {name: f"{{{name}}}" for name in ("comparison", "dataset", "task", "protocol")}
+
+
+onstart:
+    if in_images and workflow.is_main_process:
+        image.inspect(compute)
 
 
 wildcard_constraints:
