@@ -23,7 +23,7 @@ CPU_NODES, GPU_NODES = ("cpu1", "cpu2"), ("gpu1", "gpu2")
 NODES = (*CPU_NODES, *GPU_NODES)
 CPUS, MEMORY_MB, GPUS = 16, 64_000, 4
 """What every node, and every node with GPUs, pretends to have."""
-PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def obstacle() -> str | None:
@@ -101,7 +101,7 @@ class Cluster:
 
     def jobs(self) -> list[dict[str, str]]:
         """All jobs so far by the accounting: their rule and wildcards as a comment, what they asked for, their end."""
-        columns = ("JobID", "Comment", "ReqTRES", "State", "ExitCode", "Partition", "NodeList")
+        columns = ("JobID", "Comment", "ReqTRES", "State", "ExitCode", "Partition", "NodeList", "WorkDir")
         text = self.call("sacct", "-X", "-n", "-P", "--starttime", "now-1day", "-o", ",".join(columns))
         return [dict(zip(columns, line.split("|"), strict=True)) for line in text.splitlines()]
 
