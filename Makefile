@@ -1,5 +1,5 @@
 # make demo: set up and run every system on synthetic stand-ins. make test: set up and run the tests.
-# make test-cluster: the tests that want a SLURM cluster, which they start on this machine.
+# make test-cluster: the tests that want a SLURM cluster, which they start on this machine. make images: the image of the jobs.
 PYTHON := .venv/bin/python
 BIN := .venv/bin
 STAMP := .venv/.locked
@@ -7,7 +7,7 @@ STAMP := .venv/.locked
 # Compiled modules are kept even where the environment says otherwise: thousands of files would be compiled anew by every job.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-cluster environment clean
+.PHONY: demo test test-cluster images environment clean
 
 # One system after the other; each prints its tables and leaves a report that needs no network.
 define run_demo
@@ -31,6 +31,11 @@ test-cluster: environment
 	@command -v slurmctld >/dev/null || (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $(SLURM))
 	UNIMONTAGE_CLUSTER=required $(BIN)/pytest tests/cluster
+
+# The image that jobs run in, built and verified; BASE=debootstrap where no image registry is reachable.
+BASE := docker
+images:
+	BASE=$(BASE) containers/build.sh
 
 environment: $(STAMP)
 

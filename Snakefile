@@ -11,6 +11,7 @@ if not workflow.configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/containers.smk"
 include: "rules/data.smk"
 include: "rules/preprocess.smk"
 include: "rules/splits.smk"
@@ -31,6 +32,7 @@ localrules:
     prepared,
     pretrained,
     evaluated,
+    containers_check,
 
 
 rule all:
@@ -57,3 +59,16 @@ rule evaluated:
     """Every table, without figures."""
     input:
         targets.evaluated(),
+
+
+rule containers_check:
+    """What jobs find around themselves: versions against the lock, origin of packages, GPUs."""
+    input:
+        paths.environment("cpu"),
+        paths.environment("gpu"),
+    log:
+        paths.log("containers_check"),
+    container:
+        compute
+    shell:
+        "cat {input} | tee {log}"

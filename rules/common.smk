@@ -2,6 +2,9 @@
 import sys
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
+
+from unimontage import image
 from unimontage.config import load_config
 from unimontage.dag.failures import failures, failures_text
 from unimontage.dag.fingerprint import fingerprint
@@ -22,6 +25,11 @@ inputs = Inputs(plan, paths)
 params_of = Params(plan)
 targets = Targets(plan, paths)
 compute = experiment.containers.compute
+deployment = workflow.deployment_settings
+if workflow.output_settings.dryrun and not image.runtime():  # a plan needs no images, but Snakemake would refuse
+    deployment.deployment_method = set(deployment.deployment_method) - {DeploymentMethod.APPTAINER}
+in_images = DeploymentMethod.APPTAINER in deployment.deployment_method
+image.ask(compute if in_images else None)
 target_labels = {name: f"{{{name}}}" for name in ("comparison", "dataset", "task", "protocol")}
 
 
@@ -41,7 +49,9 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-onstart:
+onstart:  # Snakemake keeps the last of several
+    if in_images and workflow.is_main_process:
+        image.inspect(compute)
     if workflow.executor_plugin.name == "slurm":
         refuse_orphans(workflow.executor_settings.jobname_prefix, workflow.workdir_init)
 

@@ -23,7 +23,7 @@ CPU_NODES, GPU_NODES = ("cpu1", "cpu2"), ("gpu1", "gpu2")
 NODES = (*CPU_NODES, *GPU_NODES)
 CPUS, MEMORY_MB, GPUS = 16, 64_000, 4
 """What every node, and every node with GPUs, pretends to have."""
-PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def obstacle() -> str | None:

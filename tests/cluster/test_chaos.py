@@ -41,8 +41,8 @@ class Training:
 class Run:
     """A run through `profiles/slurm` in a folder, started as often as it takes."""
 
-    def __init__(self, folder: Path, cluster: Cluster, config: Path) -> None:
-        self._folder, self._cluster, self._config = folder, cluster, config
+    def __init__(self, folder: Path, cluster: Cluster, profile: Path, config: Path) -> None:
+        self._folder, self._cluster, self._profile, self._config = folder, cluster, profile, config
         self.heads: list[subprocess.Popen] = []
 
     @property
@@ -64,7 +64,7 @@ class Run:
         wait(lambda: not self.jobs(), "cancelled jobs to end")
         self._snakemake("--unlock").wait()
         quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-        self.heads.append(self._snakemake("evaluated", "--profile", ROOT / "profiles" / "slurm", *quick))
+        self.heads.append(self._snakemake("evaluated", "--profile", self._profile, *quick))
 
     def jobs(self) -> list[str]:
         """Jobs of this folder that wait or run."""
@@ -156,7 +156,7 @@ def fill(path: Path) -> None:
 
 
 def test_after_more_than_twenty_accidents_the_results_are_those_of_an_undisturbed_run(
-    cluster: Cluster, disk: Path, tmp_path: Path, snakemake: Callable, small_run: Callable
+    cluster: Cluster, without_images: Path, disk: Path, tmp_path: Path, snakemake: Callable, small_run: Callable
 ) -> None:
     config = small_run({"synthetic": True, "subjects": 4, "twin": {"trial_s": 2}})
     config["seeds"] = [0, 1, 2]
@@ -170,7 +170,7 @@ def test_after_more_than_twenty_accidents_the_results_are_those_of_an_undisturbe
     rng = random.Random(SEED)
     kinds = [kind for kind, count in ACCIDENTS.items() for _ in range(count)]
     rng.shuffle(kinds)
-    run = Run(disk, cluster, quiet / "config.yaml")
+    run = Run(disk, cluster, without_images, quiet / "config.yaml")
     for number, kind in enumerate(kinds, start=1):
         run.go_on()
         wait(lambda: run.trainings() or run.head.poll() is not None, "training")

@@ -17,7 +17,6 @@ from unimontage.dag.failures import Failure, failures
 from unimontage.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-PROFILE = ROOT / "profiles" / "slurm"
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "3")
 LIMIT_S = 240
 
@@ -27,11 +26,11 @@ pytestmark = pytest.mark.slow
 class Traps:
     """A run of traps.smk on the cluster, in a folder of its own."""
 
-    def __init__(self, cluster: Cluster, folder: Path, *targets: str) -> None:
+    def __init__(self, cluster: Cluster, profile: Path, folder: Path, *targets: str) -> None:
         self.cluster, self.folder = cluster, folder
         shutil.copy(Path(__file__).with_name("traps.smk"), folder / "Snakefile")
         self.screen = folder / "screen.txt"
-        command = [sys.executable, "-m", "snakemake", *targets, "--profile", PROFILE, *QUICK]
+        command = [sys.executable, "-m", "snakemake", *targets, "--profile", profile, *QUICK]
         self.head = subprocess.Popen(
             list(map(str, command)),
             cwd=folder,
@@ -84,9 +83,9 @@ def until(happened: Callable[[], bool], seconds: float) -> bool:
 
 
 @pytest.fixture(scope="module")
-def begun(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traps]:
+def begun(cluster: Cluster, without_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traps]:
     """All traps at once; one job is cancelled and another is preempted as soon as they run."""
-    run = Traps(cluster, tmp_path_factory.mktemp("traps"))
+    run = Traps(cluster, without_images, tmp_path_factory.mktemp("traps"))
     cluster.call("scancel", run.job("cancelled"))
     assert until((run.folder / "starts").exists, 60)
     whole = ("-p", "gpu", "-w", "gpu2", "-c", "16", "--mem=100", "-t", "2", "-J", "important")
@@ -105,8 +104,8 @@ def ended(begun: Traps) -> Traps:
 # While the traps go on: what happens to a head.
 
 
-def test_an_interrupt_from_the_keyboard_leaves_no_job(begun, cluster, tmp_path):
-    run = Traps(cluster, tmp_path, "cancelled.txt")
+def test_an_interrupt_from_the_keyboard_leaves_no_job(begun, cluster, without_images, tmp_path):
+    run = Traps(cluster, without_images, tmp_path, "cancelled.txt")
     run.job("cancelled")
     run.head.send_signal(signal.SIGINT)
     assert run.head.wait(60)
@@ -114,9 +113,9 @@ def test_an_interrupt_from_the_keyboard_leaves_no_job(begun, cluster, tmp_path):
 
 
 def test_jobs_whose_head_was_killed_are_named_and_nothing_is_submitted_beside_them(
-    begun, cluster, tmp_path, snakemake, small_run, monkeypatch
+    begun, cluster, without_images, tmp_path, snakemake, small_run, monkeypatch
 ):
-    run = Traps(cluster, tmp_path, "cancelled.txt")
+    run = Traps(cluster, without_images, tmp_path, "cancelled.txt")
     number = run.job("cancelled")
     run.head.kill()
     run.head.wait()
@@ -126,7 +125,7 @@ def test_jobs_whose_head_was_killed_are_named_and_nothing_is_submitted_beside_th
         site.refuse_orphans("unimontage", tmp_path)
     assert site.live_jobs("unimontage", tmp_path.parent) == []
     config = small_run({"synthetic": True, "subjects": 2})
-    again = snakemake(tmp_path, config, "--nolock", where=("--profile", PROFILE), environment=outside(cluster))
+    again = snakemake(tmp_path, config, "--nolock", where=("--profile", without_images), environment=outside(cluster))
     assert again.returncode
     assert f"scancel {number}" in again.stderr
     assert "submitted" not in again.stderr

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -113,6 +114,20 @@ def test_every_job_has_a_partition_a_time_and_memory_on_a_cluster(cluster):
             assert resources["slurm_partition"] == "gpu", name
 
 
+def test_a_plan_needs_no_apptainer_and_a_run_says_that_it_does(tmp_path):
+    for program in ("sh", "bash", "which"):  # all that Snakemake and its plugin call
+        (tmp_path / program).symlink_to(shutil.which(program))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path]
+    command += ["--configfile", DEMO, "--sdm", "apptainer", "--cores", "1", "--quiet", "rules"]
+    options = {"env": {"PATH": str(tmp_path), "HOME": str(tmp_path)}, "capture_output": True, "text": True}
+    plan = subprocess.run([*command, "--dry-run"], **options, check=False)
+    assert plan.returncode == 0, plan.stderr[-3000:]
+    real = subprocess.run(command, **options, check=False)
+    assert real.returncode == 1
+    assert "The apptainer or singularity command has to be available" in real.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_there_is_no_default_profile():
     assert "default" not in PROFILES
     assert {"local", "slurm"} <= set(PROFILES)
@@ -131,6 +146,8 @@ def test_the_profile_for_slurm_has_what_was_learnt_the_hard_way():
     assert options["executor"] == "slurm"
     assert options["slurm-status-command"] == "squeue"
     assert options["scheduler"] == "greedy"
+    assert options["software-deployment-method"] == ["apptainer"]
+    assert "--nv" in options["apptainer-args"]
     assert options["retries"] >= 1
     assert "code" not in options["rerun-triggers"]
     assert "params" in options["rerun-triggers"]

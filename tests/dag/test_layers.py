@@ -10,6 +10,7 @@ from unimontage.dag.fingerprint import PACKAGE, ROOT
 
 FLOORS = (
     {"errors"},
+    {"image"},
     {"montage", "signal", "config"},
     {"datasets", "windows", "splits"},
     {"models", "objectives", "distillation"},
@@ -19,7 +20,7 @@ FLOORS = (
     {"stages"},
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
-PLANNING = {"errors", "config", "datasets", "montage", "dag"}  # what the planner may know
+PLANNING = {"errors", "image", "config", "datasets", "montage", "dag"}  # what the planner may know
 HEAVY = ("torch", "mne", "scipy", "h5py", "sklearn", "braindecode", "lightning_fabric", "matplotlib")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_LINES_OF_A_SCRIPT = 400, 60, 25
 

@@ -1,6 +1,8 @@
 """What depends on a site, held against what SLURM said on a real one, and against real profiles and folders."""
 
+import hashlib
 import importlib.util
+import json
 import math
 import os
 import shutil
@@ -30,6 +32,7 @@ from unimontage.dag.preflight import (
 from unimontage.dag.profile import check_profile, jobname_prefix, read_profile
 from unimontage.dag.site import minutes, parse_gpus, parse_jobs, parse_nodes, parse_partitions
 from unimontage.errors import UserError
+from unimontage.image import LOCK
 
 ROOT = Path(__file__).resolve().parents[2]
 SLURM, PREEMPTIBLE = (ROOT / "profiles" / name for name in ("slurm", "preemptible"))
@@ -252,23 +255,29 @@ def test_a_default_profile_is_found(tmp_path, monkeypatch):
 # The image and what it sees.
 
 
-def apptainer(folder: Path, version: str) -> Namespace:
-    """Apptainer's name on the PATH, and a profile that wants it."""
-    (folder / "apptainer").write_text(f"#!/bin/sh\necho apptainer version {version}\n")
+def apptainer(folder: Path, version: str, lock: str = LOCK.read_text()) -> Namespace:
+    """Apptainer's name on the PATH, for which every image is of a lock, and a profile that wants it."""
+    labels = {"unimontage.lock": hashlib.sha256(lock.encode()).hexdigest()}
+    shown = json.dumps({"data": {"attributes": {"labels": labels}}})
+    script = f"#!/bin/sh\n[ $1 = inspect ] && echo '{shown}' || echo apptainer version {version}\n"
+    (folder / "apptainer").write_text(script)
     (folder / "apptainer").chmod(0o755)
     return Namespace(software_deployment_method={"apptainer"}, apptainer_args="--nv --bind /storage/eeg")
 
 
-def test_an_image_that_is_not_there_and_an_old_apptainer_are_found(tmp_path, monkeypatch):
+def test_an_image_that_is_not_there_or_of_another_lock_and_an_old_apptainer_are_found(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     asked = apptainer(tmp_path, "1.4.5")
-    assert "compute.sif is not there; mend: apptainer build" in problems(check_image(asked, "x/compute.sif"))[0]
-    (tmp_path / "compute.sif").touch()
-    assert not problems(check_image(asked, str(tmp_path / "compute.sif")))
+    assert "no image x/compute.sif; mend: make images" in problems(check_image(asked, "x/compute.sif"))[0]
+    path = tmp_path / "compute.sif"
+    path.touch()
+    assert not problems(check_image(asked, str(path)))
+    apptainer(tmp_path, "1.4.5", lock="torch==1.0")
+    assert "compute.sif is made from another lock" in problems(check_image(asked, str(path)))[0]
     apptainer(tmp_path, "1.0.3")
-    assert "expected version 1.2 or later" in problems(check_image(asked, str(tmp_path / "compute.sif")))[0]
+    assert "expected version 1.2 or later" in problems(check_image(asked, str(path)))[0]
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert "is not on the PATH" in problems(check_image(asked, str(tmp_path / "compute.sif")))[0]
+    assert "is not on the PATH" in problems(check_image(asked, str(path)))[0]
 
 
 def test_without_an_image_the_environment_must_have_what_jobs_need(monkeypatch):

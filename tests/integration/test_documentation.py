@@ -30,12 +30,15 @@ SHOWN = ("Snakefile", "config", "docs", "profiles", "rules", "unimontage", "work
 """What a command may look at: copied, so that nothing here depends on results of earlier runs."""
 
 NOT_RUN = {
+    r"make images( BASE=debootstrap)?": "wants Apptainer",
     r"make (demo|test|test-cluster|environment)": "sets the environment up; make test runs this very test",
     r"source .*/activate|cd \w+": "lasts in the reader's terminal only",
     r"(git clone|python3\.11 -m venv|\.venv-driver/bin/pip|uv pip compile) .*": "wants a package index or the network",
-    r"(apptainer|skopeo|sha256sum) .*": "wants Apptainer or an image",
+    r"skopeo .*": "wants the network",
+    r"conda .*": "wants conda",
     r"squeue .*|python -m unimontage preflight.*": "wants SLURM",
     r"snakemake (prepared )?--profile .*": "computes a run; its dry run is executed, or that of a like one",
+    r"snakemake containers_check .*": "tests/cluster does it, in images and through SLURM",
     r"snakemake -n --quiet rules( --profile profiles/slurm)?": "tests/dag/test_dryrun.py plans the demo so",
     r"snakemake -n --quiet rules --configfile config/experiments/universal\.yaml": "takes too long for a test; its "
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",

@@ -158,6 +158,10 @@ class Paths:
         """The same for a job that predicts: one rule is used as another, and its outputs tell which."""
         return self.resume(str(output.predictions).removesuffix(".parquet"))
 
+    def environment(self, node: str) -> str:
+        """What a job finds around itself on a kind of node."""
+        return f"{self.root}/environment/{node}.txt"
+
     def log(self, rule: str, *wildcards: str) -> str:
         """Log of a rule."""
         return f"{self.root}/logs/{rule}/{_join(wildcards)}.log"

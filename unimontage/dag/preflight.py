@@ -20,6 +20,7 @@ from unimontage.dag.jobs import Asked, Planned, PlannedJob, planned
 from unimontage.dag.profile import check_profile, jobname_prefix, read_profile
 from unimontage.dag.site import Node, Partition
 from unimontage.errors import UserError
+from unimontage.image import inspect
 
 LEAST_AGE_S = 240
 """The plugin asks for a job every 180 s at the least; what SLURM forgets sooner is waited for for ever."""
@@ -171,10 +172,11 @@ def check_image(profile: Namespace, image: str) -> Iterator[Finding]:
         yield wrong(APPTAINER, said or "does not run", expected="version 1.2 or later")
     else:
         yield fine(APPTAINER, said)
-    if "://" in image or Path(image).exists():
+    try:
+        inspect(image)
         yield fine("image", image)
-    else:
-        yield wrong("image", f"{image} is not there", mend=f"apptainer build {image} containers/compute.def")
+    except UserError as error:
+        yield wrong("image", str(error))
 
 
 def check_binds(profile: Namespace, outside: Mapping[str, Path]) -> Iterator[Finding]:
