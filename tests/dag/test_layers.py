@@ -9,7 +9,7 @@ import pytest
 from unimontage.dag.fingerprint import PACKAGE, ROOT
 
 FLOORS = (
-    {"errors"},
+    {"errors", "sharing"},
     {"montage", "signal", "config"},
     {"datasets", "windows", "splits"},
     {"models", "objectives", "distillation"},

@@ -164,8 +164,7 @@ def pretrain(
             reason = _agreed(interruption.reason(), fabric)
             due = reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps
             if due and fabric.is_global_zero:
-                kept = _state(work, optimizer, progress)
-                save_checkpoint(checkpoint, kept | {"identity": identity, "step": step + 1})
+                save_checkpoint(checkpoint, _state(work, optimizer, progress, step) | {"identity": identity})
             if reason and step + 1 < steps:
                 fabric.barrier()  # nobody leaves before the checkpoint is written
                 raise Interrupted(f"{reason}: step {step + 1} of {steps} is kept, the next attempt goes on from there")
@@ -201,10 +200,10 @@ def _tell_of_collapse(spread: float) -> None:
         logging.getLogger("unimontage").warning(message, spread)
 
 
-def _state(work: Work, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
-    """What a checkpoint holds of model, optimiser and history."""
+def _state(work: Work, optimizer: Optimizer, progress: Progress, step: int) -> dict[str, Any]:
+    """What a checkpoint holds of model, optimiser and history after a step."""
     parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
-    return parts | {"columns": progress.columns, "history": progress.tensor()}
+    return parts | {"columns": progress.columns, "history": progress.tensor(), "step": step + 1}
 
 
 def _set_up(

@@ -138,7 +138,7 @@ def main() -> NoReturn:
     for name, given in (("LOCAL_RANK", "SLURM_LOCALID"), ("NODE_RANK", "SLURM_NODEID")):
         os.environ.setdefault(name, os.environ.get(given, "0"))
     rank = f"{os.environ['NODE_RANK']}-{os.environ['LOCAL_RANK']}"
-    level = logging.INFO if rank == "0-0" else logging.WARNING
+    level = logging.INFO if rank == "0-0" else logging.ERROR
     form = {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%H:%M:%S"}
     logging.basicConfig(level=level, stream=sys.stdout, **form)
     signal.signal(signal.SIGTERM, _interrupt)
