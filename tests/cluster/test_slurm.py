@@ -1,11 +1,15 @@
 """The workflow through `--profile profiles/slurm` on a real SLURM: what jobs ask for, and what comes out."""
 
 import hashlib
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from slurm import Cluster, gpus, rule, states
 
@@ -18,6 +22,14 @@ SUBJECTS = 2
 pytestmark = pytest.mark.slow
 
 
+def there(cluster: Cluster) -> dict:
+    """Where Snakemake runs its jobs: on the cluster."""
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    profile = ("--profile", ROOT / "profiles" / "slurm")
+    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+    return {"where": (*profile, *quick), "environment": cluster.environment | {"PATH": path}}
+
+
 @pytest.fixture(scope="module")
 def folders(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run: Callable
@@ -25,12 +37,8 @@ def folders(
     """The same run on the cluster and on this machine alone."""
     config = small_run({"synthetic": True, "subjects": SUBJECTS, "twin": {"trial_s": 2}})
     found = {name: tmp_path_factory.mktemp(name) for name in ("cluster", "local")}
-    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
-    profile = ("--profile", ROOT / "profiles" / "slurm")
-    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    slurm = {"where": (*profile, *quick), "environment": cluster.environment | {"PATH": path}}
-    there = snakemake(found["cluster"], config, "evaluated", **slurm)
-    assert there.returncode == 0, there.stderr[-3000:]
+    away = snakemake(found["cluster"], config, "evaluated", **there(cluster))
+    assert away.returncode == 0, away.stderr[-3000:]
     here = snakemake(found["local"], config, "evaluated", where=("--cores", str(os.cpu_count())))
     assert here.returncode == 0, here.stderr[-3000:]
     return {name: folder / "results" / "small" for name, folder in found.items()}
@@ -61,3 +69,19 @@ def test_results_are_those_of_this_machine_alone_file_by_file(folders):
                 assert read_table(one).rows.equals(read_table(two).rows), name
             else:
                 assert hashlib.sha256(one.read_bytes()).digest() == hashlib.sha256(two.read_bytes()).digest(), name
+
+
+def test_a_pretraining_over_two_nodes_is_that_of_one(cluster, folders, tmp_path, snakemake, small_run):
+    results, name = tmp_path / "results" / "small", "pretraining/ucs/deap/without-group-0/seed-0"
+    shutil.copytree(folders["cluster"], results)
+    (results / name / "encoder.safetensors").unlink()
+    config = small_run({"synthetic": True, "subjects": SUBJECTS, "twin": {"trial_s": 2}})
+    across = [f"pretrain:{resource}" for resource in ("gpu=2", "gpus=1", "nodes=2", "slurm_partition=gpu")]
+    target = f"results/small/{name}/encoder.safetensors"
+    done = snakemake(tmp_path, config, target, "--set-resources", *across, **there(cluster))
+    assert done.returncode == 0, done.stderr[-3000:]
+    steps = cluster.call("sacct", "-n", "-P", "-o", "NodeList,NTasks,State").splitlines()
+    assert "gpu[1-2]|2|COMPLETED" in steps
+    assert json.loads((results / name / "encoder.json").read_text())["processes"] == 2
+    curves = [pd.read_csv(folder / name / "history.csv")["loss"] for folder in (results, folders["cluster"])]
+    np.testing.assert_allclose(*curves, rtol=1e-3)

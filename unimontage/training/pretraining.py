@@ -136,10 +136,10 @@ def pretrain(
     -----
     Several processes may do this together, each with its share of every batch. The first one writes.
     """
-    state = fabric.broadcast(load_checkpoint(checkpoint, identity=identity) if fabric.is_global_zero else None)
+    first = fabric.is_global_zero
+    state = fabric.broadcast(load_checkpoint(checkpoint, identity=identity) if first else None)
     model, optimizer = _set_up(work, schedule, fabric, state)
-    start = state["step"] if state else 0
-    progress = Progress(*((state["columns"], list(state["history"])) if state else ([], [])))
+    start, progress = _so_far(state)
     steps, warmup = work.steps_per_epoch * schedule.epochs, work.steps_per_epoch * schedule.warmup_epochs
     measured: dict[str, Tensor] = {}
 
@@ -151,19 +151,18 @@ def pretrain(
         return loss
 
     with (
-        SummaryWriter(str(events), purge_step=start) if fabric.is_global_zero else nullcontext() as writer,
-        tqdm(total=steps, initial=start, desc="pre-train", disable=not fabric.is_global_zero) as bar,
+        SummaryWriter(str(events), purge_step=start) if first else nullcontext() as writer,
+        tqdm(total=steps, initial=start, desc="pre-train", disable=not first) as bar,
         Interruption(deadline) as interruption,
     ):
 
         def after_step(step: int, loss: Tensor) -> bool:
             progress.add(step, {"loss": loss} | measured, optimizer.param_groups[0]["lr"])
             bar.update()
-            if (step + 1) % work.steps_per_epoch == 0 and writer is not None:
+            if (step + 1) % work.steps_per_epoch == 0 and first:
                 _log(writer, step, progress.latest(), bar)
             reason = _agreed(interruption.reason(), fabric)
-            due = reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps
-            if due and fabric.is_global_zero:
+            if first and (reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps):
                 save_checkpoint(checkpoint, _state(work, optimizer, progress, step) | {"identity": identity})
             if reason and step + 1 < steps:
                 fabric.barrier()  # nobody leaves before the checkpoint is written
@@ -204,6 +203,11 @@ def _state(work: Work, optimizer: Optimizer, progress: Progress, step: int) -> d
     """What a checkpoint holds of model, optimiser and history after a step."""
     parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
     return parts | {"columns": progress.columns, "history": progress.tensor(), "step": step + 1}
+
+
+def _so_far(state: Mapping[str, Any] | None) -> tuple[int, Progress]:
+    """Steps that are done, and what was measured at them."""
+    return (state["step"], Progress(state["columns"], list(state["history"]))) if state else (0, Progress([], []))
 
 
 def _set_up(

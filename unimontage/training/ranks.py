@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -24,13 +24,13 @@ from typing import Any, NoReturn
 
 import torch
 
-import unimontage
 from unimontage.errors import Interrupted, UserError
 from unimontage.training.devices import Layout, own_gpus
 from unimontage.training.interruption import TOLD, Interruption
 
 GRACE_S = 5.0
 """Seconds that the other ranks have to end by themselves when one has failed."""
+HOME = Path(__file__).resolve().parents[2]  # of the package
 _RANK = [sys.executable, "-m", "unimontage.training.ranks"]
 
 
@@ -73,13 +73,12 @@ def launch(work: Callable[[Any], None], request: Any, layout: Layout, *, folder:
 def _start(layout: Layout) -> list[subprocess.Popen]:
     """One process a rank; over several nodes SLURM starts the ranks, and its client is the one process."""
     log = next((h.stream for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)), None)
-    home = str(Path(unimontage.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
     here = socket.gethostname() if layout.nodes > 1 else "127.0.0.1"
     common = os.environ | {"PYTHONPATH": path, "MASTER_ADDR": here, "MASTER_PORT": str(_free_port())}
     pipes = {"stdin": subprocess.PIPE, "stdout": log}
     if layout.nodes > 1:
-        return [subprocess.Popen(_across(layout), env=common, **pipes)]
+        return [subprocess.Popen(_across(layout), env=_of_the_job(common), **pipes)]
     if torch.cuda.is_available():
         common["CUDA_VISIBLE_DEVICES"] = own_gpus(torch.cuda.device_count(), layout.each)
     return [subprocess.Popen(_RANK, env=common | {"LOCAL_RANK": str(k)}, **pipes) for k in range(layout.each)]
@@ -96,6 +95,12 @@ def _across(layout: Layout) -> list[str]:
     size = [f"--nodes={layout.nodes}", f"--ntasks-per-node={layout.each}", f"--ntasks={layout.processes}"]
     # ranks use what the job's own step has; if one dies, all do
     return ["srun", "--overlap", "--kill-on-bad-exit=1", "--cpu-bind=none", *size, *_RANK]
+
+
+def _of_the_job(variables: Mapping[str, str]) -> dict[str, str]:
+    """Without what describes the step that this process is in: srun would keep to its one node."""
+    inside = ("SLURM_", "SRUN_")
+    return {k: v for k, v in variables.items() if k in ("SLURM_JOB_ID", "SLURM_CONF") or not k.startswith(inside)}
 
 
 def _free_port() -> int:
