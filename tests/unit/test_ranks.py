@@ -25,6 +25,8 @@ from unimontage.training.pretraining import Work, pretrain
 from unimontage.training.ranks import launch
 from unimontage.windows.store import WindowStore
 
+pytestmark = pytest.mark.slow
+
 RTOL, ATOL = 1e-4, 1e-5  # of float32 sums in another order, through some steps
 STOP = 2  # step at which a training is broken off
 SCHEDULE = {"epochs": 2, "warmup_epochs": 0, "batch": 10, "lr": 1e-3, "checkpoint_steps": 1}
