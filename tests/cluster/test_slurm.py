@@ -1,11 +1,15 @@
 """The workflow through `--profile profiles/slurm` on a real SLURM: what jobs ask for, and what comes out."""
 
+import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from compare import different
 from slurm import Cluster, gpus, rule, states
@@ -15,6 +19,13 @@ ON_GPUS = {"environment_on_gpu", "pretrain", "within_subject"}
 SUBJECTS = 2
 
 pytestmark = pytest.mark.slow
+
+
+def there(cluster: Cluster, profile: Path) -> dict:
+    """Where Snakemake runs its jobs: on the cluster."""
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+    return {"where": ("--profile", profile, *quick), "environment": cluster.environment | {"PATH": path}}
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +58,7 @@ def folder(
         config = config | {"containers": {"compute": str(request.getfixturevalue("compute"))}}
     else:
         profile = request.getfixturevalue("without_images")
-    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
-    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    slurm = {"where": ("--profile", profile, *quick), "environment": cluster.environment | {"PATH": path}}
-    done = snakemake(folder, config, "evaluated", "containers_check", **slurm)
+    done = snakemake(folder, config, "evaluated", "containers_check", **there(cluster, profile))
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("compute.sif, python 3.11") == 2 * (request.param == "in the image")
     assert re.search(r"CUDA_VISIBLE_DEVICES \d", done.stdout)
@@ -73,3 +81,18 @@ def test_every_job_ended_well_and_trainings_alone_asked_for_a_gpu(cluster, folde
 
 def test_results_are_those_of_this_machine_alone_file_by_file(folder, local):
     assert different(*(path / "results" / "small" for path in (local, folder))) == []
+
+
+def test_a_pretraining_over_two_nodes_is_that_of_one(cluster, local, without_images, tmp_path, snakemake, config):
+    results, name = tmp_path / "results" / "small", "pretraining/ucs/deap/without-group-0/seed-0"
+    shutil.copytree(local / "results" / "small", results)
+    (results / name / "encoder.safetensors").unlink()
+    across = [f"pretrain:{resource}" for resource in ("gpu=2", "gpus=1", "nodes=2", "slurm_partition=gpu")]
+    target = f"results/small/{name}/encoder.safetensors"
+    done = snakemake(tmp_path, config, target, "--set-resources", *across, **there(cluster, without_images))
+    assert done.returncode == 0, done.stderr[-3000:]
+    steps = cluster.call("sacct", "-n", "-P", "-o", "NodeList,NTasks,State").splitlines()
+    assert "gpu[1-2]|2|COMPLETED" in steps
+    assert json.loads((results / name / "encoder.json").read_text())["processes"] == 2
+    curves = [pd.read_csv(folder / name / "history.csv")["loss"] for folder in (results, local / "results" / "small")]
+    np.testing.assert_allclose(*curves, rtol=1e-3)

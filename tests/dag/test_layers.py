@@ -10,7 +10,7 @@ from unimontage.dag.fingerprint import PACKAGE, ROOT
 
 FLOORS = (
     {"errors"},
-    {"image"},
+    {"image", "sharing"},
     {"montage", "signal", "config"},
     {"datasets", "windows", "splits"},
     {"models", "objectives", "distillation"},

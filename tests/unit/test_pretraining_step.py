@@ -28,7 +28,7 @@ class Noise:
         for index, rate in enumerate(RATES, start=1):
             x = torch.from_numpy(rng.standard_normal((len(windows) // 2, int(rate)), dtype=np.float32))
             channel = torch.ones(len(x), dtype=torch.int64)
-            parts.append(Segments(x, channel, torch.full_like(channel, index), windows[: len(x)]))
+            parts.append(Segments(x, channel, torch.full_like(channel, index), windows[: len(x)], len(x)))
         return parts
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from unimontage.sharing import gathered, summed
+
 ITERATIONS = 10  # of k-means, at the start
 ALIVE = 0.01  # share of the average use below which a code counts as unused
 
@@ -63,13 +65,13 @@ class Codebook(nn.Module):
             unit = nn.functional.normalize(z.float(), dim=-1)
             flat = unit.detach().reshape(-1, unit.shape[-1])  # (N, D)
             if self.training and not self.started:
-                self._start(flat)
+                self._start(unit.detach())
             index = (flat @ self.codes.T).argmax(1)  # (N,)
             chosen = self.codes[index].view_as(unit)
             commitment = nn.functional.mse_loss(unit, chosen)
             straight = unit + (chosen - unit).detach()
         if self.training:
-            self._follow(flat, index)
+            self._follow(unit.detach(), index)
         return Quantised(straight, index.view(z.shape[:-1]), commitment)
 
     def usage(self) -> float:
@@ -81,21 +83,21 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _start(self, unit: Tensor) -> None:
-        """K-means by angle on unit vectors (N, D); a code that nothing is nearest to stays where it is."""
-        codes = len(self.codes)
-        copies = -(-codes // len(unit))  # a batch smaller than the codebook is taken more than once
-        order = torch.cat([torch.randperm(len(unit), device=unit.device) for _ in range(copies)])
-        self.codes.copy_(unit[order[:codes]])
+        """K-means by angle on unit vectors (..., D); a code that nothing is nearest to stays where it is."""
+        codes, flat, everyone = len(self.codes), unit.flatten(0, -2), gathered(unit).flatten(0, -2)
+        copies = -(-codes // len(everyone))  # a batch smaller than the codebook is taken more than once
+        order = torch.cat([torch.randperm(len(everyone), device=unit.device) for _ in range(copies)])
+        self.codes.copy_(everyone[order[:codes]])
         for _ in range(ITERATIONS):
-            means, count = self._means(unit, (unit @ self.codes.T).argmax(1))
+            means, count = self._means(flat, (flat @ self.codes.T).argmax(1))
             self.codes.copy_(means)
             self.count.copy_(count)
         self.started.fill_(True)
 
     @torch.no_grad()
     def _follow(self, unit: Tensor, index: Tensor) -> None:
-        """Move the codes towards the mean directions of their latents (N, D)."""
-        means, count = self._means(unit, index)
+        """Move the codes towards the mean directions of their latents (..., D)."""
+        means, count = self._means(unit.flatten(0, -2), index)
         self.count.lerp_(count, 1.0 - self.decay)
         self.codes.copy_(nn.functional.normalize(self.codes.lerp(means, 1.0 - self.decay), dim=1))
         if self.revive:
@@ -103,8 +105,8 @@ class Codebook(nn.Module):
 
     def _means(self, unit: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Mean direction (K, D) of the latents of each code (its own, where there are none), and their number (K,)."""
-        sums = torch.zeros_like(self.codes).index_add_(0, index, unit)
-        count = torch.bincount(index, minlength=len(self.codes)).to(unit.dtype)
+        sums = summed(torch.zeros_like(self.codes).index_add_(0, index, unit))
+        count = summed(torch.bincount(index, minlength=len(self.codes)).to(unit.dtype))
         pointing = (count > 0) & (sums.norm(dim=1) > 0)
         return torch.where(pointing[:, None], nn.functional.normalize(sums, dim=1), self.codes), count
 
@@ -112,8 +114,9 @@ class Codebook(nn.Module):
         dead = (~self._alive()).nonzero()[:, 0]
         if not len(dead):
             return
-        chosen = torch.randint(len(unit), (len(dead),), device=unit.device)
-        self.codes[dead] = unit[chosen]
+        everyone = gathered(unit).flatten(0, -2)
+        chosen = torch.randint(len(everyone), (len(dead),), device=unit.device)
+        self.codes[dead] = everyone[chosen]
         self.count[dead] = self.count.mean()  # time to prove themselves
         self.revived += len(dead)
         _log.info("codebook: %d of %d codes were out of use and moved onto latents", len(dead), len(self.codes))

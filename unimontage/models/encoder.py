@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from unimontage.models.layers import Dropout, attention
 from unimontage.models.tokenizers import build_tokenizer
 
 
@@ -46,15 +47,15 @@ class TransformerBlock(nn.Module):
         self.qkv = nn.Linear(d, 3 * d)
         self.out = nn.Linear(d, d)
         self.norm_ffn = nn.LayerNorm(d)
-        self.ffn = nn.Sequential(nn.Linear(d, ffn), nn.GELU(), nn.Dropout(dropout), nn.Linear(ffn, d))
-        self.dropout = nn.Dropout(dropout)
+        self.ffn = nn.Sequential(nn.Linear(d, ffn), nn.GELU(), Dropout(dropout), nn.Linear(ffn, d))
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix tokens x of shape (B, P, d); the shape stays."""
         split = self.qkv(self.norm_attention(x)).unflatten(2, (3, self.heads, -1))  # (B, P, 3, H, d / H)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # (B, H, P, d / H) each
         rate = self.attention_dropout if self.training else 0.0
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=rate)  # (B, H, P, d / H)
+        mixed = attention(q, k, v, rate)  # (B, H, P, d / H)
         x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.ffn(self.norm_ffn(x)))
 
@@ -73,9 +74,9 @@ class ConvolutionBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(d)
         self.branch = nn.Sequential(
-            nn.Conv1d(d, d, 3, padding=1), nn.GELU(), nn.Dropout(dropout), nn.Conv1d(d, d, 3, padding=1)
+            nn.Conv1d(d, d, 3, padding=1), nn.GELU(), Dropout(dropout), nn.Conv1d(d, d, 3, padding=1)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix tokens x of shape (B, P, d) with their neighbours; the shape stays."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unimontage.errors import UserError
 from unimontage.models.electrodes import ELECTRODES, electrode_rows
+from unimontage.sharing import drawn
 
 PATCH = 200  # samples: one second at 200 Hz
 SECONDS = 16  # rows of the time table
@@ -131,7 +132,7 @@ class Block(nn.Module):
             branch = gamma * branch
         if not self.training or not self.drop_path:
             return branch
-        kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.drop_path  # window by window
+        kept = drawn(lambda n: torch.rand(n, 1, 1, device=branch.device), len(branch)) >= self.drop_path  # by window
         return branch * kept / (1.0 - self.drop_path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from unimontage.errors import UserError
+from unimontage.models.layers import BatchNorm1d
 
 KERNEL, PADDING, POOL = 50, 25, 13  # at 100 Hz half a second, a quarter, and an eighth rounded up
 
@@ -55,7 +56,7 @@ class StagerEncoder(nn.Module):
     @staticmethod
     def _layer(maps_in: int, maps: int) -> nn.Sequential:
         convolution = nn.Conv1d(maps_in, maps, KERNEL, padding=PADDING)
-        return nn.Sequential(convolution, nn.BatchNorm1d(maps), nn.ReLU(), nn.MaxPool1d(POOL))
+        return nn.Sequential(convolution, BatchNorm1d(maps), nn.ReLU(), nn.MaxPool1d(POOL))
 
     def forward(self, x: Tensor) -> Tensor:
         """One token (B, 1, d) of windows x (B, rows, T): features by map, row and time."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unimontage.errors import UserError
+from unimontage.models.layers import BatchNorm1d, Dropout
 
 
 class BranchShape(NamedTuple):
@@ -62,16 +63,16 @@ class Branch(nn.Module):
         self.shape = shape
         self.first = nn.Sequential(
             nn.Conv1d(channels, first, shape.kernel, shape.stride, shape.padding, bias=False),  # a batch norm follows
-            nn.BatchNorm1d(first),
+            BatchNorm1d(first),
             nn.GELU(),
             nn.MaxPool1d(shape.pool, shape.pool, shape.pool_padding),
-            nn.Dropout(0.5),
+            Dropout(0.5),
         )
         self.deep = nn.Sequential()
         for maps in [first] + [later] * (depth - 1):
             self.deep.append(nn.ZeroPad1d(((shape.taps - 1) // 2, shape.taps // 2)))  # an even filter: one more behind
             self.deep.append(nn.Conv1d(maps, later, shape.taps, bias=False))
-            self.deep.append(nn.BatchNorm1d(later))
+            self.deep.append(BatchNorm1d(later))
             self.deep.append(nn.GELU())
         self.deep.append(nn.MaxPool1d(shape.last_pool, shape.last_pool, 1))
 

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from unimontage.sharing import drawn
+
 
 class MaskedEncoder(Protocol):
     """What the objective asks of an encoder."""
@@ -52,7 +54,8 @@ def random_mask(windows: int, tokens: int, ratio: float, device: torch.device | 
     if tokens < 2 or not 0.0 < ratio < 1.0:
         raise ValueError(f"a mask wants two tokens or more and a ratio in (0, 1), not {tokens} and {ratio}")
     hidden = min(max(round(ratio * tokens), 1), tokens - 1)
-    return torch.rand(windows, tokens, device=device).argsort(1).argsort(1) < hidden
+    lots = drawn(lambda n: torch.rand(n, tokens, device=device), windows)
+    return lots.argsort(1).argsort(1) < hidden
 
 
 class MaskedCodes(nn.Module):

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from unimontage.errors import UserError
 from unimontage.objectives.segments import SegmentObjective, balanced_labels, different_windows, too_short
+from unimontage.sharing import drawn
 from unimontage.windows.nights import Nights, draw_row
 
 PIECES = 6  # of a window, 5 s each in 30 s
@@ -105,7 +106,8 @@ class TemporalShuffling(SegmentObjective):
         return x.flatten(0, 1) if self.mode == "triplet" else self._permuted(x[:, 0], labels, generator), labels
 
     def _permuted(self, x: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        lot = torch.randint(len(self.orders), (len(x),), generator=generator, device=generator.device).to(x.device)
+        on = {"generator": generator, "device": generator.device}
+        lot = drawn(lambda n: torch.randint(len(self.orders), (n,), **on), len(x)).to(x.device)
         intact = torch.arange(PIECES, device=x.device)
         order = torch.where(labels[:, None] == 1, intact, self.orders[lot])  # (B, 6)
         pieces = x.unflatten(2, (PIECES, -1))  # (B, C, 6, T / 6)

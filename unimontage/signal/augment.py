@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor
 
+from unimontage.sharing import drawn, repeated
+
 
 class AugmentationOptions(Protocol):
     """What is read from the configuration; any object with these attributes will do."""
@@ -61,7 +63,8 @@ def two_views(x: Tensor, generator: Generator, config: AugmentationOptions) -> t
     -------
     tuple of Tensor, shape (B, T) each
     """
-    first, second = augment(x.repeat(2, 1), generator, config).chunk(2)
+    with repeated(2):
+        first, second = augment(x.repeat(2, 1), generator, config).chunk(2)
     return first, second
 
 
@@ -108,8 +111,8 @@ def apply_scale(x: Tensor, factor: Tensor) -> Tensor:
 def draw_noise(x: Tensor, generator: Generator, maximum: float, probability: float) -> Noise:
     """Noise of relative standard deviation uniform in (0, maximum) with the probability, else 0."""
     sigma = _uniform(x, generator, 0.0, maximum) * _chosen(x, generator, probability)
-    unit = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
-    return Noise(sigma, unit.to(x.device))
+    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
+    return Noise(sigma, drawn(lambda n: torch.randn(n, x.shape[1], **like), len(x)).to(x.device))
 
 
 def apply_noise(x: Tensor, noise: Noise) -> Tensor:
@@ -137,8 +140,8 @@ def apply_mask(x: Tensor, mask: Mask) -> Tensor:
 
 def _uniform(x: Tensor, generator: Generator, low: float, high: float) -> Tensor:
     """One number a row, uniform in [low, high), on the device of x."""
-    draw = torch.rand(len(x), generator=generator, device=generator.device, dtype=x.dtype)
-    return draw.mul_(high - low).add_(low).to(x.device)
+    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
+    return drawn(lambda n: torch.rand(n, **like), len(x)).mul_(high - low).add_(low).to(x.device)
 
 
 def _chosen(x: Tensor, generator: Generator, probability: float) -> Tensor:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from unimontage.sharing import drawn
+
 SCALE = (0.5, 2.0)  # amplitude factor
 SHIFT_S = 1.0  # largest circular shift, either way
 OFFSET_UV = 10.0  # largest constant added, either way
@@ -77,7 +79,8 @@ def seqclr_view(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: 
     follow each other as in the table: scale, shift, offset, mask, noise, band-stop.
     """
     view = draw(x, generator, sfreq_hz, microvolt=microvolt)
-    noise = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
+    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
+    noise = drawn(lambda n: torch.randn(n, *x.shape[1:], **like), len(x)).to(x.device)
     x = apply_shift(apply_scale(x, view.factor), view.shift)
     x = apply_mask(apply_offset(x, view.offset), view.start, view.length)
     return apply_band_stop(apply_noise(x, view.sigma, noise), view.centre_hz, sfreq_hz)
@@ -86,8 +89,9 @@ def seqclr_view(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: 
 def draw(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: float | Tensor) -> View:
     """All that is random in a view but the noise itself; arguments as in :func:`seqclr_view`."""
     B, T = len(x), x.shape[2]
-    lots = torch.rand(OPERATIONS + 1, B, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
-    order = torch.rand(OPERATIONS, B, generator=generator, device=generator.device).to(x.device)
+    on = {"generator": generator, "device": generator.device}
+    lots = drawn(lambda n: torch.rand(OPERATIONS + 1, n, dtype=x.dtype, **on), B, dim=1).to(x.device)
+    order = drawn(lambda n: torch.rand(OPERATIONS, n, **on), B, dim=1).to(x.device)
     scaled, shifted, offset, masked, noisy, stopped = order.argsort(0).argsort(0) < A_VIEW  # (B,) each
     furthest, longest = min(round(SHIFT_S * sfreq_hz), T), min(round(MASK_S * sfreq_hz), T)
     length = _integer(lots[3], longest) * masked

@@ -13,9 +13,10 @@ from unimontage.models.weights import save_weights
 from unimontage.splits.files import read_table, require_same_tables
 from unimontage.stages.request import Request, logger
 from unimontage.training.answer import Start
-from unimontage.training.devices import open_device
+from unimontage.training.devices import Layout, open_device
 from unimontage.training.pretraining import Work
 from unimontage.training.pretraining import pretrain as fit
+from unimontage.training.ranks import launch
 from unimontage.windows import WindowStore
 from unimontage.windows.atomic import atomic
 
@@ -35,6 +36,8 @@ class PretrainRequest(Request):
     resume: Path
     events: Path
     threads: int
+    gpus: int = 1
+    nodes: int = 1
     deadline: float | None = None
     weights: Path
     config: Path
@@ -42,7 +45,21 @@ class PretrainRequest(Request):
 
 
 def pretrain(request: PretrainRequest) -> None:
-    """Pre-train an encoder and write its weights; go on from a checkpoint of the same work."""
+    """Pre-train an encoder and write its weights; go on from a checkpoint of the same work.
+
+    Several GPUs share every batch. What comes out is the same, but for rounding.
+    """
+    layout = Layout.of(request.gpus, request.nodes)
+    if layout.processes == 1:
+        _train(request)
+    else:
+        launch(_train, request, layout, folder=request.resume)
+
+
+def _train(request: PretrainRequest) -> None:
+    """What one process does, alone or together with others."""
+    layout = Layout.of(request.gpus, request.nodes)
+    fabric = open_device(request.threads, request.precision, layout)
     stores = [WindowStore.open(path) for path in request.windows]
     ids = read_table(request.ids)
     hashes = {f"{s.attributes['dataset']}/{s.attributes['subject']}": s.attributes["table_hash"] for s in stores}
@@ -51,13 +68,15 @@ def pretrain(request: PretrainRequest) -> None:
         raise UserError(f"{request.ids} lists {len(ids.rows)} windows", expected="at least four")
     logger.info("%d windows of %d subjects", len(ids.rows), len(stores))
     work = _work(request, stores, ids.rows["window"], ids.facts.get("of", len(ids.rows)))
+    if work.batch < layout.processes:
+        raise UserError(f"a batch of {work.batch} for {layout.processes} processes", expected="one row each at least")
     identity = _identity(request, hashes)
     checkpoint = request.resume / "checkpoint.pt"
     history = fit(
         work,
         request.recipe.schedule,
         seed=request.seed,
-        fabric=open_device(request.threads, request.precision),
+        fabric=fabric,
         checkpoint=checkpoint,
         identity=identity,
         events=request.events,
@@ -73,7 +92,10 @@ def pretrain(request: PretrainRequest) -> None:
         "selection": ids.facts.get("selection"),
         "code": request.code,
         "identity": identity,
+        "processes": layout.processes,
     }
+    if not fabric.is_global_zero:
+        return
     save_weights(request.weights, work.kept, work.describe() | facts)
     _write_history(request.history, history)
     checkpoint.unlink(missing_ok=True)

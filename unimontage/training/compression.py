@@ -79,8 +79,8 @@ class CompressorWork:
         self.trainee = Trainee(compressor)
         count = max(2, round(options.share * len(rows)))
         self._rows = np.sort(np.random.default_rng([seed, 0]).permutation(rows)[:count])
-        self._batch = min(options.batch, len(self._rows))
-        self.steps_per_epoch = max(1, len(self._rows) // self._batch)
+        self.batch = min(options.batch, len(self._rows))
+        self.steps_per_epoch = max(1, len(self._rows) // self.batch)
 
     @property
     def kept(self) -> Compressor:
@@ -91,7 +91,7 @@ class CompressorWork:
         """Windows (B, C, T) of a batch."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self._seed, 1, epoch]).permutation(len(self._rows))
-        return self._windows(self._rows[order[place * self._batch : (place + 1) * self._batch]])
+        return self._windows(self._rows[order[place * self.batch : (place + 1) * self.batch]])
 
     def inputs(self, batch: Tensor, generator: torch.Generator, fabric: Fabric) -> Tensor:
         """The same windows on the device."""

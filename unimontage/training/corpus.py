@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unimontage.montage.schema import Vocabulary
+from unimontage.sharing import share
 from unimontage.signal.normalise import Normaliser, group_codes
 from unimontage.windows import WindowStore
 
@@ -27,12 +28,15 @@ class Segments:
         Index of the sampling rate, from 1.
     window : ndarray, shape (B,)
         Position of each segment's window in the corpus.
+    total : int
+        Segments of this rate in the whole batch; B is this process's share of them.
     """
 
     x: Tensor
     channel: Tensor
     rate: Tensor
     window: np.ndarray
+    total: int
 
 
 @dataclass(frozen=True)
@@ -96,17 +100,23 @@ class SegmentCorpus:
         Returns
         -------
         list of Segments
-            One for each rate that occurs, ascending.
+            One for each rate that occurs, ascending; of each, this process's share.
         """
-        draws = rng.random(len(windows))
-        parts: dict[int, list[tuple[np.ndarray, ...]]] = {}
-        for index in np.unique(self._of[windows]):
-            source = self._sources[index]
-            here = self._of[windows] == index
-            choice = (draws[here] * len(source.positions)).astype(np.intp)
-            x = _gather(source, self._row[windows[here]], source.positions[choice])
-            parts.setdefault(source.rate, []).append((x, source.vocabulary[choice], windows[here]))
-        return [_segments(parts[rate], rate) for rate in sorted(parts)]
+        draws, of = rng.random(len(windows)), self._of[windows]
+        alike: dict[int, list[np.ndarray]] = {}
+        for index in np.unique(of):
+            alike.setdefault(self._sources[index].rate, []).append(np.flatnonzero(of == index))
+        found = []
+        for rate in sorted(alike):
+            group = np.concatenate(alike[rate])  # source by source
+            own, parts = group[share(len(group))], []
+            for index in np.unique(of[own]):
+                source, here = self._sources[index], own[of[own] == index]
+                choice = (draws[here] * len(source.positions)).astype(np.intp)
+                x = _gather(source, self._row[windows[here]], source.positions[choice])
+                parts.append((x, source.vocabulary[choice], windows[here]))
+            found.append(_segments(parts, rate, len(group)))
+        return found
 
 
 def _source(store: WindowStore, allowed: pd.Index, vocabulary: Vocabulary, rates: Sequence[float]) -> _Source:
@@ -138,7 +148,7 @@ def _gather(source: _Source, rows: np.ndarray, positions: np.ndarray) -> np.ndar
     return np.clip((x - mean) / deviation, -source.normaliser.clip, source.normaliser.clip)
 
 
-def _segments(parts: list[tuple[np.ndarray, ...]], rate: int) -> Segments:
+def _segments(parts: list[tuple[np.ndarray, ...]], rate: int, total: int) -> Segments:
     x, channel, window = (np.concatenate(column) for column in zip(*parts, strict=True))
     index = torch.from_numpy(channel)
-    return Segments(torch.from_numpy(x), index, torch.full_like(index, rate), window)
+    return Segments(torch.from_numpy(x), index, torch.full_like(index, rate), window, total)

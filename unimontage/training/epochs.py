@@ -15,6 +15,7 @@ from unimontage.models.aligned import AlignedEncoder
 from unimontage.objectives import build_segment_objective
 from unimontage.objectives.collapse import embedding_spread
 from unimontage.objectives.weighting import TaskWeighting
+from unimontage.sharing import drawn, gathered, share, sharing
 from unimontage.signal.normalise import scale_of, scaled
 from unimontage.training.answer import AlignedStart
 from unimontage.windows import WindowPool, WindowStore
@@ -35,12 +36,15 @@ class Examples:
         One microvolt in the units of ``x``.
     labels : Tensor, shape (B,)
         What the sampling decided, zeros where it decides nothing.
+    total : int
+        Examples of the whole batch; B is this process's share of them.
     """
 
     x: Tensor
     present: Tensor | None
     microvolt: Tensor
     labels: Tensor
+    total: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class Source:
         return cls(pool, rows, nights, *scale_of(pool.domain[rows], pool.scale))
 
     def examples(self, index: np.ndarray, labels: np.ndarray) -> Examples:
-        """Gather epochs by their position among those that may be seen, shape (B, V)."""
+        """Gather this process's share of epochs, by their position among those that may be seen, shape (B, V)."""
+        total = len(index)
+        index, labels = index[share(total)], labels[share(total)]
         flat, first = index.reshape(-1), index[:, 0]
         x = scaled(self.pool.windows(self.rows[flat]), self.median[flat], self.deviation[flat])  # (B V, C, T)
         present = None
@@ -85,12 +91,17 @@ class Source:
             present = torch.from_numpy(~np.isnan(self.deviation[first]))  # (B, C)
             np.nan_to_num(x, copy=False, nan=0.0)
         microvolt = torch.from_numpy(1 / np.nanmedian(self.deviation[first], axis=1))
-        return Examples(torch.from_numpy(x).unflatten(0, index.shape), present, microvolt, torch.from_numpy(labels))
+        return Examples(
+            torch.from_numpy(x).unflatten(0, index.shape), present, microvolt, torch.from_numpy(labels), total
+        )
 
     @cached_property
     def lacking(self) -> bool:
         """Whether any recording lacks a channel."""
         return bool(np.isnan(self.deviation).any())
+
+
+Drawn = tuple[Tensor, Tensor | None, Tensor, int]
 
 
 class Trainee(nn.Module):
@@ -111,19 +122,21 @@ class Trainee(nn.Module):
         lowest = {name: objective.lowest for name, objective in self.objectives.items()}
         self.weighting = TaskWeighting(lowest, recipe.weighting)
 
-    def forward(self, batch: Mapping[str, Mapping[str, tuple[Tensor, Tensor | None, Tensor]]]) -> tuple[Tensor, dict]:
+    def forward(self, batch: Mapping[str, Mapping[str, Drawn]]) -> tuple[Tensor, dict]:
         """Weighted loss, each objective's loss averaged over datasets; the spread of the embeddings, losses, weights.
 
         Parameters
         ----------
         batch : mapping
-            Dataset to objective to segments (M, C, T), present channels (M, C) or None for all, and labels.
+            Dataset to objective to segments (M, C, T), present channels (M, C) or None for all, labels, and the
+            examples of the whole batch, of which these are this process's share.
         """
         losses: dict[str, list[Tensor]] = {name: [] for name in self.objectives}
         spreads = []
-        for dataset, drawn in batch.items():
-            for name, (x, present, labels) in drawn.items():
-                h = self.encoder.embed(x, dataset, present)  # (M, d)
+        for dataset, chosen in batch.items():
+            for name, (x, present, labels, total) in chosen.items():
+                with sharing(total):  # the objective sees the whole batch
+                    h, labels = gathered(self.encoder.embed(x, dataset, present)), gathered(labels)  # (M, d)
                 losses[name].append(self.objectives[name](h, labels))
                 spreads.append(embedding_spread(h.detach()))
         means = {name: torch.stack(values).mean() for name, values in losses.items()}
@@ -153,8 +166,8 @@ class AlignedWork:
         self.undecayed = tuple(self.trainee.weighting.parameters())
         self._sources, self._recipe, self._start, self._seed = dict(sources), recipe, start, seed
         smallest = min(len(source.rows) for source in sources.values())
-        self._batch = min(recipe.schedule.batch, smallest)
-        self.steps_per_epoch = max(1, min(smallest, recipe.schedule.windows_per_epoch) // self._batch)
+        self.batch = min(recipe.schedule.batch, smallest)
+        self.steps_per_epoch = max(1, min(smallest, recipe.schedule.windows_per_epoch) // self.batch)
 
     @property
     def kept(self) -> AlignedEncoder:
@@ -166,7 +179,7 @@ class AlignedWork:
         rng = np.random.default_rng([self._seed, 2, step])
         return {
             dataset: {
-                name: source.examples(*objective.sample(source.nights, self._batch, rng))
+                name: source.examples(*objective.sample(source.nights, self.batch, rng))
                 for name, objective in self.trainee.objectives.items()
             }
             for dataset, source in self._sources.items()
@@ -175,22 +188,21 @@ class AlignedWork:
     def inputs(self, batch: Mapping[str, Mapping[str, Examples]], generator: torch.Generator, fabric: Fabric) -> dict:
         """Segments that pass alignment and encoder, with the channels present in them and their labels."""
         return {
-            dataset: {name: self._segments(name, examples, generator, fabric) for name, examples in drawn.items()}
-            for dataset, drawn in batch.items()
+            dataset: {name: self._segments(name, examples, generator, fabric) for name, examples in chosen.items()}
+            for dataset, chosen in batch.items()
         }
 
-    def _segments(
-        self, name: str, examples: Examples, generator: torch.Generator, fabric: Fabric
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _segments(self, name: str, examples: Examples, generator: torch.Generator, fabric: Fabric) -> Drawn:
         x, present, microvolt, labels = fabric.to_device(
             (examples.x, examples.present, examples.microvolt, examples.labels)
         )
-        if self.trainee.encoder.single:
-            x, present = _one_channel(x, present, generator), None
-        segments, labels = self.trainee.objectives[name].segments(x, labels, generator, microvolt=microvolt)
+        with sharing(examples.total):
+            if self.trainee.encoder.single:
+                x, present = _one_channel(x, present, generator), None
+            segments, labels = self.trainee.objectives[name].segments(x, labels, generator, microvolt=microvolt)
         if present is not None:  # what belongs to one example stands together
             present = present.repeat_interleave(len(segments) // len(present), dim=0)  # (M, C)
-        return segments, present, labels
+        return segments, present, labels, examples.total
 
     def describe(self) -> dict[str, Any]:
         """What one must know to rebuild alignment and encoder; JSON values."""
@@ -200,7 +212,8 @@ class AlignedWork:
 def _one_channel(x: Tensor, present: Tensor | None, generator: torch.Generator) -> Tensor:
     """One random channel of each example, of those that are there: (B, V, 1, T) of x (B, V, C, T)."""
     lot = torch.ones(x.shape[0], x.shape[2], device=x.device) if present is None else present.float()
-    chosen = torch.multinomial(lot, 1, generator=generator)[:, None, :, None]  # (B, 1, 1, 1)
+    waits = drawn(lambda n: torch.empty(n, x.shape[2], device=x.device).exponential_(generator=generator), len(x))
+    chosen = (lot / waits).argmax(1)[:, None, None, None]  # (B, 1, 1, 1), as torch.multinomial does it
     return x.take_along_dim(chosen, dim=2)
 
 

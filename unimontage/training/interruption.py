@@ -7,6 +7,7 @@ import threading
 import time
 from types import FrameType
 
+TOLD, LATE = "told to stop", "the time of the job is nearly over"
 MARGIN_S = 120.0
 """Seconds before the end of a job that are kept free for a last checkpoint, and for a clock that started late."""
 
@@ -37,9 +38,9 @@ class Interruption:
     def reason(self) -> str | None:
         """Why to stop now; None while there is no reason."""
         if self._told:
-            return "told to stop"
+            return TOLD
         if self._deadline is not None and time.time() > self._deadline - MARGIN_S:
-            return "the time of the job is nearly over"
+            return LATE
         return None
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -10,15 +10,24 @@ from torch import Tensor, nn
 
 from unimontage.config.recipes import MaskedRecipe, TokenizerRecipe
 from unimontage.models.labram import Labram, patches
-from unimontage.models.neural_tokenizer import NeuralTokenizer
+from unimontage.models.neural_tokenizer import NeuralTokenizer, TokenizerLoss
 from unimontage.models.released import load_released_tokenizer
 from unimontage.models.weights import load_weights
-from unimontage.objectives.masked_codes import MaskedCodes
+from unimontage.objectives.masked_codes import MaskedCodes, MaskedCodesLoss
+from unimontage.sharing import averaged, sharing
 from unimontage.training.answer import LabramStart
 from unimontage.training.patches import Batch, PatchCorpus
 from unimontage.windows import WindowStore
 
-Inputs = tuple[Tensor, tuple[str, ...]]
+Inputs = tuple[Tensor, tuple[str, ...], int]
+
+
+Loss = TypeVar("Loss", TokenizerLoss, MaskedCodesLoss)
+
+
+def _whole(loss: Loss) -> Loss:
+    """Loss and parts over the whole batch; every window counts the same in them."""
+    return type(loss)(*averaged(torch.stack(loss)))
 
 
 class TokenizerTrainee(nn.Module):
@@ -30,7 +39,9 @@ class TokenizerTrainee(nn.Module):
 
     def forward(self, batch: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of patches (B, C, P, 200) and their electrodes; its parts, and the share of codes in use."""
-        loss = self.tokenizer(*batch)
+        x, channels, total = batch
+        with sharing(total):
+            loss = _whole(self.tokenizer(x, channels))
         usage = torch.tensor(self.tokenizer.codebook.usage(), device=loss.total.device)
         parts = {name: getattr(loss, name).detach() for name in ("amplitude", "phase", "commitment")}
         return loss.total, parts | {"usage": usage}
@@ -43,9 +54,11 @@ class MaskedTrainee(nn.Module):
         super().__init__()
         self.objective = MaskedCodes(backbone, codes, mask_ratio=mask_ratio)
 
-    def forward(self, batch: tuple[Tensor, tuple[str, ...], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: tuple[Tensor, tuple[str, ...], Tensor, int]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of patches (B, C, P, 200), electrodes and codes (B, C P); its two parts."""
-        loss = self.objective(*batch)
+        *given, total = batch
+        with sharing(total):
+            loss = _whole(self.objective(*given))
         return loss.total, {"masked": loss.masked.detach(), "complement": loss.complement.detach()}
 
 
@@ -68,7 +81,7 @@ class TokenizerWork:
         torch.manual_seed(seed)
         self.trainee = TokenizerTrainee(NeuralTokenizer(recipe.size, codes=recipe.codes))
         self._corpus, self._recipe = corpus, recipe
-        self.steps_per_epoch = len(corpus)
+        self.steps_per_epoch, self.batch = len(corpus), recipe.schedule.batch
 
     @property
     def kept(self) -> NeuralTokenizer:
@@ -80,8 +93,8 @@ class TokenizerWork:
         return self._corpus.batch_at(step)
 
     def inputs(self, batch: Batch, generator: torch.Generator, fabric: Fabric) -> Inputs:
-        """Patches on the device, and their electrodes."""
-        return patches(fabric.to_device(batch.x)), batch.channels
+        """Patches on the device, their electrodes, and the windows of the whole batch."""
+        return patches(fabric.to_device(batch.x)), batch.channels, batch.total
 
     def describe(self) -> dict[str, Any]:
         """What one must know to rebuild the tokenizer; JSON values."""
@@ -115,7 +128,7 @@ class MaskedWork:
         self.trainee = MaskedTrainee(Labram(recipe.size), codes, recipe.mask_ratio)
         self._corpus, self._recipe, self._tokenizer = corpus, recipe, tokenizer.eval()
         times = whole / corpus.windows if whole is not None else 1.0
-        self.steps_per_epoch = max(1, round(len(corpus) * times))
+        self.steps_per_epoch, self.batch = max(1, round(len(corpus) * times)), recipe.schedule.batch
 
     @property
     def kept(self) -> Labram:
@@ -128,12 +141,12 @@ class MaskedWork:
 
     def inputs(
         self, batch: Batch, generator: torch.Generator, fabric: Fabric
-    ) -> tuple[Tensor, tuple[str, ...], Tensor]:
-        """Patches on the device, their electrodes and their codes."""
+    ) -> tuple[Tensor, tuple[str, ...], Tensor, int]:
+        """Patches on the device, their electrodes and their codes, and the windows of the whole batch."""
         x = patches(fabric.to_device(batch.x))
         tokenizer = self._tokenizer.to(fabric.device)
         with torch.no_grad():
-            return x, batch.channels, tokenizer.codes(x, batch.channels)
+            return x, batch.channels, tokenizer.codes(x, batch.channels), batch.total
 
     def describe(self) -> dict[str, Any]:
         """What one must know to rebuild the backbone; JSON values."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unimontage.sharing import share
 from unimontage.training.folds import require_complete
 from unimontage.windows import WindowPool, WindowStore
 
@@ -21,10 +22,13 @@ class Batch:
         Microvolt.
     channels : tuple of str
         Electrodes.
+    total : int
+        Windows of the whole batch; B is this process's share of them.
     """
 
     x: Tensor
     channels: tuple[str, ...]
+    total: int
 
 
 class PatchCorpus:
@@ -76,4 +80,5 @@ class PatchCorpus:
         order = np.random.default_rng([self._seed, 1, epoch, group]).permutation(self._rows[group])
         pool = self._pools[group]
         chosen = np.sort(order[place * self._batch : (place + 1) * self._batch])
-        return Batch(torch.from_numpy(pool.windows(chosen)), pool.channels)
+        own = chosen[share(len(chosen))]
+        return Batch(torch.from_numpy(pool.windows(own)), pool.channels, len(chosen))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +17,9 @@ from tqdm import tqdm
 
 from unimontage.config.recipes import PretrainingSchedule
 from unimontage.errors import Interrupted
+from unimontage.sharing import largest
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
-from unimontage.training.interruption import Interruption
+from unimontage.training.interruption import LATE, TOLD, Interruption
 from unimontage.training.loop import parameter_group, step_seed, train
 from unimontage.training.schedule import warmup_cosine
 
@@ -38,12 +40,15 @@ class Work(Protocol):
     undecayed : tuple of nn.Parameter
         Parameters without weight decay.
     steps_per_epoch : int
+    batch : int
+        Examples of a step, in all processes together.
     """
 
     trainee: nn.Module
     kept: nn.Module
     undecayed: tuple[nn.Parameter, ...]
     steps_per_epoch: int
+    batch: int
 
     def batch_at(self, step: int) -> Any:
         """What a step draws from the corpus; a function of the step alone, called in a thread of its own."""
@@ -126,11 +131,15 @@ def pretrain(
     ------
     Interrupted
         Told to stop, or short of time; ``checkpoint`` holds every step so far.
+
+    Notes
+    -----
+    Several processes may do this together, each with its share of every batch. The first one writes.
     """
-    state = load_checkpoint(checkpoint, identity=identity)
+    first = fabric.is_global_zero
+    state = fabric.broadcast(load_checkpoint(checkpoint, identity=identity) if first else None)
     model, optimizer = _set_up(work, schedule, fabric, state)
-    start = state["step"] if state else 0
-    progress = Progress(*((state["columns"], list(state["history"])) if state else ([], [])))
+    start, progress = _so_far(state)
     steps, warmup = work.steps_per_epoch * schedule.epochs, work.steps_per_epoch * schedule.warmup_epochs
     measured: dict[str, Tensor] = {}
 
@@ -142,21 +151,21 @@ def pretrain(
         return loss
 
     with (
-        SummaryWriter(str(events), purge_step=start) as writer,
-        tqdm(total=steps, initial=start, desc="pre-train") as bar,
+        SummaryWriter(str(events), purge_step=start) if first else nullcontext() as writer,
+        tqdm(total=steps, initial=start, desc="pre-train", disable=not first) as bar,
         Interruption(deadline) as interruption,
     ):
 
         def after_step(step: int, loss: Tensor) -> bool:
             progress.add(step, {"loss": loss} | measured, optimizer.param_groups[0]["lr"])
             bar.update()
-            if (step + 1) % work.steps_per_epoch == 0:
+            if (step + 1) % work.steps_per_epoch == 0 and first:
                 _log(writer, step, progress.latest(), bar)
-            reason = interruption.reason()
-            if reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps:
-                kept = _state(work, optimizer, progress)
-                save_checkpoint(checkpoint, kept | {"identity": identity, "step": step + 1})
+            reason = _agreed(interruption.reason(), fabric)
+            if first and (reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps):
+                save_checkpoint(checkpoint, _state(work, optimizer, progress, step) | {"identity": identity})
             if reason and step + 1 < steps:
+                fabric.barrier()  # nobody leaves before the checkpoint is written
                 raise Interrupted(f"{reason}: step {step + 1} of {steps} is kept, the next attempt goes on from there")
             return False
 
@@ -178,16 +187,27 @@ def pretrain(
     return progress.table()
 
 
+def _agreed(reason: str | None, fabric: Fabric) -> str | None:
+    """Why to stop, the same in all processes as soon as one has a reason."""
+    reasons = (None, LATE, TOLD)
+    return reasons[largest(reasons.index(reason), fabric.device)]
+
+
 def _tell_of_collapse(spread: float) -> None:
     if spread < COLLAPSED:
         message = "collapsed: all embeddings point the same way (spread %.3f, healthy is near 1)"
         logging.getLogger("unimontage").warning(message, spread)
 
 
-def _state(work: Work, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
-    """What a checkpoint holds of model, optimiser and history."""
+def _state(work: Work, optimizer: Optimizer, progress: Progress, step: int) -> dict[str, Any]:
+    """What a checkpoint holds of model, optimiser and history after a step."""
     parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
-    return parts | {"columns": progress.columns, "history": progress.tensor()}
+    return parts | {"columns": progress.columns, "history": progress.tensor(), "step": step + 1}
+
+
+def _so_far(state: Mapping[str, Any] | None) -> tuple[int, Progress]:
+    """Steps that are done, and what was measured at them."""
+    return (state["step"], Progress(state["columns"], list(state["history"]))) if state else (0, Progress([], []))
 
 
 def _set_up(

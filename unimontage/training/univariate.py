@@ -13,12 +13,13 @@ from unimontage.models.encoder import UnivariateEncoder
 from unimontage.montage.schema import Vocabulary
 from unimontage.objectives import build_objective
 from unimontage.objectives.collapse import embedding_spread
+from unimontage.sharing import gathered, sharing
 from unimontage.signal.augment import two_views
 from unimontage.training.answer import UnivariateStart
 from unimontage.training.corpus import SegmentCorpus, Segments
 from unimontage.windows import WindowStore
 
-View = tuple[Tensor, Tensor, Tensor, Tensor]
+View = tuple[Tensor, Tensor, Tensor, Tensor, int]
 
 
 class Pretrainer(nn.Module):
@@ -36,11 +37,17 @@ class Pretrainer(nn.Module):
         Parameters
         ----------
         views : sequence of tuple
-            First view (B, T), second view (B, T), channel (B,) and rate (B,), one tuple a sampling rate.
+            First view (B, T), second view (B, T), channel (B,), rate (B,) and the segments of the whole batch, of which
+            these are this process's share; one tuple a sampling rate.
         """
-        first = torch.cat([self.encoder.embed(a, channel, rate) for a, _, channel, rate in views])  # (B, d)
-        second = torch.cat([self.encoder.embed(b, channel, rate) for _, b, channel, rate in views])  # (B, d)
+        first = torch.cat([self._embed(a, channel, rate, total) for a, _, channel, rate, total in views])
+        second = torch.cat([self._embed(b, channel, rate, total) for _, b, channel, rate, total in views])
         return self.objective(first, second), {"spread": embedding_spread(first.detach())}
+
+    def _embed(self, x: Tensor, channel: Tensor, rate: Tensor, total: int) -> Tensor:
+        """Embeddings (total, d) of the whole batch's segments."""
+        with sharing(total):
+            return gathered(self.encoder.embed(x, channel, rate))
 
 
 class UnivariateWork:
@@ -65,8 +72,8 @@ class UnivariateWork:
         self.trainee = Pretrainer(recipe, len(start.vocabulary), len(start.rates))
         self._corpus, self._recipe, self._start, self._seed = corpus, recipe, start, seed
         drawn = min(len(corpus), recipe.schedule.windows_per_epoch)
-        self._batch = min(recipe.schedule.batch, drawn)
-        self.steps_per_epoch = drawn // self._batch
+        self.batch = min(recipe.schedule.batch, drawn)
+        self.steps_per_epoch = drawn // self.batch
 
     @property
     def kept(self) -> UnivariateEncoder:
@@ -77,7 +84,7 @@ class UnivariateWork:
         """One random channel of each window of a batch, by sampling rate."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = self._corpus.epoch_order(epoch, self._recipe.schedule.windows_per_epoch, self._seed)
-        chosen = order[place * self._batch : (place + 1) * self._batch]
+        chosen = order[place * self.batch : (place + 1) * self.batch]
         return self._corpus.segments(chosen, np.random.default_rng([self._seed, 2, step]))
 
     def inputs(self, batch: Sequence[Segments], generator: torch.Generator, fabric: Fabric) -> list[View]:
@@ -85,7 +92,9 @@ class UnivariateWork:
         views = []
         for part in batch:
             x, channel, rate = fabric.to_device((part.x, part.channel, part.rate))
-            views.append((*two_views(x, generator, self._recipe.augmentation), channel, rate))
+            with sharing(part.total):
+                pair = two_views(x, generator, self._recipe.augmentation)
+            views.append((*pair, channel, rate, part.total))
         return views
 
     def describe(self) -> dict[str, Any]:
