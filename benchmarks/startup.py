@@ -2,10 +2,10 @@
 
     python benchmarks/startup.py --subjects 8 --each 4
 
-A full-size stand-in of DEAP is cut into windows once. Then the same arms are trained and tested within each subject, with
-one subject a job and with several; each way runs on one core and from nothing. Two totals and two numbers of jobs
-give the price of a start and the work: total = jobs x start + work. Classical arms are the hardest case, because theirs is
-the shortest work.
+A full-size stand-in of DEAP is cut into windows once. Then the same arms are trained and tested within each subject,
+with one subject a job and with several; each way runs on one core and from nothing. Two totals and two numbers of jobs
+give the price of a start and the work: total = jobs x start + work. Classical arms are the hardest case, because
+theirs is the shortest work.
 """
 
 import argparse

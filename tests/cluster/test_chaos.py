@@ -128,6 +128,19 @@ def wait(ready: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
+def training(run: Run, number: int) -> list[Training]:
+    """What trains, once something does; a head that has given up is started again."""
+
+    def at_work() -> list[Training]:
+        if run.head.poll() is not None:
+            assert run.head.returncode != 0, f"the run was over before accident {number}: make it longer"
+            run.go_on()
+        return run.trainings()
+
+    wait(at_work, "training")
+    return run.trainings() or training(run, number)
+
+
 def accident(kind: str, run: Run, cluster: Cluster, disk: Path, victim: Training, rng: random.Random) -> None:
     """Let it happen."""
     match kind:
@@ -177,18 +190,11 @@ def test_after_more_than_twenty_accidents_the_results_are_those_of_an_undisturbe
     kinds = [kind for kind, count in ACCIDENTS.items() for _ in range(count)]
     rng.shuffle(kinds)
     run = Run(disk, cluster, without_images, quiet / "config.yaml")
+    run.go_on()
     for number, kind in enumerate(kinds, start=1):
-        run.go_on()
-        wait(lambda: run.trainings() or run.head.poll() is not None, "training")
-        while run.head.poll() is not None:
-            assert run.head.returncode != 0, f"the run was over after {number - 1} accidents: make it longer"
-            run.go_on()
-            wait(lambda: run.trainings() or run.head.poll() is not None, "training")
+        training(run, number)
         time.sleep(rng.uniform(0, 6))
-        before = run.trainings()
-        if not before:
-            wait(run.trainings, "training")
-            before = run.trainings()
+        before = training(run, number)
         accident(kind, run, cluster, disk, rng.choice(before), rng)
         until = time.monotonic() + NOTICED_S
         while all(training.alive() for training in before) and time.monotonic() < until:
