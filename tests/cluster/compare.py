@@ -10,14 +10,14 @@ ROWS = ("splits/**/*.parquet", "within_subject/**/*.parquet", "scores/**/*.parqu
 """Their headers name folders and hashes of files that differ."""
 
 
-def different(one: Path, two: Path) -> list[str]:
-    """Results that only one of two runs has, or that differ between them; all that should be equal is looked at."""
-    found = []
-    for pattern in (*BYTES, *ROWS):
+def different(one: Path, two: Path, *more: str) -> list[str]:
+    """Results that only one of two runs has, or that differ between them; ``more`` are patterns of further tables."""
+    found, of_rows = [], (*ROWS, *more)
+    for pattern in (*BYTES, *of_rows):
         names = [{path.relative_to(folder) for path in folder.glob(pattern)} for folder in (one, two)]
         assert any(names), f"neither run has {pattern}"
         found += sorted(names[0] ^ names[1])
-        same = _same_rows if pattern in ROWS else _same_bytes
+        same = _same_rows if pattern in of_rows else _same_bytes
         found += [name for name in sorted(names[0] & names[1]) if not same(one / name, two / name)]
     return list(map(str, found))
 

@@ -12,10 +12,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+PROFILE = Path(__file__).resolve().parents[2] / "profiles" / "slurm"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "sbatch", "mariadbd", "mariadb-install-db")
 PACKAGES = "munge slurmctld slurmd slurm-client slurmdbd mariadb-server"
 CLIENTS = ("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
@@ -234,6 +236,13 @@ def _wait(what: str, ready: Callable[[], bool], seconds: float = 60) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
         time.sleep(0.2)
+
+
+def there(cluster: Cluster, profile: Path = PROFILE) -> dict:
+    """Where the fixture ``snakemake`` runs its jobs: on a cluster, with a profile, and asking for them often."""
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+    return {"where": ("--profile", profile, *quick), "environment": cluster.environment | {"PATH": path}}
 
 
 def tres(job: Mapping[str, str]) -> dict[str, str]:

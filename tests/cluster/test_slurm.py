@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,20 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from compare import different
-from slurm import Cluster, gpus, rule, states
+from slurm import PROFILE, Cluster, gpus, rule, states, there
 
-ROOT = Path(__file__).resolve().parents[2]
 ON_GPUS = {"environment_on_gpu", "pretrain", "within_subject"}
 SUBJECTS = 2
 
 pytestmark = pytest.mark.slow
-
-
-def there(cluster: Cluster, profile: Path) -> dict:
-    """Where Snakemake runs its jobs: on the cluster."""
-    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
-    quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    return {"where": ("--profile", profile, *quick), "environment": cluster.environment | {"PATH": path}}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +44,7 @@ def folder(
 ) -> Path:
     """The same run on the cluster: as on a site without Apptainer, and in the image."""
     folder = tmp_path_factory.mktemp("cluster")
-    profile = ROOT / "profiles" / "slurm"
+    profile = PROFILE
     if request.param == "in the image":
         config = config | {"containers": {"compute": str(request.getfixturevalue("compute"))}}
     else:
