@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 PROFILE = Path(__file__).resolve().parents[2] / "profiles" / "slurm"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "sbatch", "mariadbd", "mariadb-install-db")
 PACKAGES = "munge slurmctld slurmd slurm-client slurmdbd mariadb-server"
@@ -25,6 +27,9 @@ CPU_NODES, GPU_NODES = ("cpu1", "cpu2"), ("gpu1", "gpu2")
 NODES = (*CPU_NODES, *GPU_NODES)
 CPUS, MEMORY_MB, GPUS = 16, 64_000, 4
 """What every node, and every node with GPUs, pretends to have."""
+LONG = pytest.mark.skipif(
+    os.environ.get("UNIMONTAGE_CLUSTER") != "required", reason="takes many minutes: make test-cluster runs it"
+)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from compare import different
-from slurm import GPU_NODES, Cluster
+from slurm import GPU_NODES, LONG, Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCIDENTS = {"killed": 6, "told": 5, "cancelled": 4, "node": 3, "head": 3, "disk": 2}
@@ -24,7 +24,7 @@ NOTICED_S = 8
 """Within so many seconds an accident ends a training, or none."""
 PATIENCE_S = 300
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, LONG]
 
 
 @dataclass(frozen=True)

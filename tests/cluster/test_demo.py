@@ -1,23 +1,16 @@
-"""The demo as a user starts it, on the cluster and in the image; `make test-cluster` runs it, because it takes long."""
+"""The demo as a user starts it, on the cluster and in the image."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from compare import different
-from slurm import Cluster, gpus, rule, states, there
+from slurm import LONG, Cluster, gpus, rule, states, there
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        os.environ.get("UNIMONTAGE_CLUSTER") != "required",
-        reason="takes long: make test-cluster runs it",
-    ),
-]
+pytestmark = [pytest.mark.slow, LONG]
 
 
 def test_the_demo_on_the_cluster_and_in_the_image_has_the_results_of_this_machine_alone(
