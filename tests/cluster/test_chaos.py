@@ -205,7 +205,7 @@ def test_after_more_than_twenty_accidents_the_results_are_those_of_an_undisturbe
 
     for _ in range(5):
         run.go_on()
-        if run.head.wait(PATIENCE_S) == 0:
+        if run.head.wait(3 * PATIENCE_S) == 0:
             break
     assert run.head.returncode == 0, (tmp_path / "undisturbed" / f"head-{len(run.heads) - 1}.log").read_text()[-3000:]
     print(f"{len(kinds)} accidents, {len(run.heads)} heads")
