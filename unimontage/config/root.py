@@ -23,6 +23,9 @@ class Config(Block):
     """Name of the run; its results go to `<results>/<run>`."""
     results: str = "results"
     """Folder for everything that the workflow writes."""
+    adopt: str = ""
+    """Name of a changed configuration that may go on in the run's folder; the refusal of the change tells it. It is
+    best given once, as `--config adopt=...`."""
     title: str = ""
     """One line for the head of the report."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -58,11 +56,7 @@ def finetune(request: FinetuneRequest) -> None:
     }
     kept = Kept(request.resume, _identity(request, known))
     answers = _uninterrupted(request, WindowPool.of(stores), split, kept)
-    facts = known | {
-        "seeds": sorted({answer.seed for answer in answers}),
-        "versions": {name: version(name) for name in ("torch", "mne", "numpy", "scikit-learn", "braindecode")},
-        "processor": platform.processor() or platform.machine(),
-    }
+    facts = known | {"seeds": sorted({answer.seed for answer in answers})}
     write_table(request.predictions, pd.concat([_rows(answer) for answer in answers], ignore_index=True), facts)
     _write_history(request.history, answers)
     with atomic(request.card) as aside:
