@@ -17,7 +17,8 @@ from unimontage.sharing import gathered, sharing
 from unimontage.signal.augment import two_views
 from unimontage.training.answer import UnivariateStart
 from unimontage.training.corpus import SegmentCorpus, Segments
-from unimontage.windows import WindowStore
+from unimontage.training.folds import require_complete
+from unimontage.windows import WindowPool, WindowStore
 
 View = tuple[Tensor, Tensor, Tensor, Tensor, int]
 
@@ -116,6 +117,8 @@ def work(
     seed: int,
     order: int = 0,
 ) -> UnivariateWork:
-    """A recipe on the windows of some stores that it may see."""
+    """A recipe on the windows of some stores that it may see; UserError where a recording lacks a channel."""
+    for store in stores:
+        require_complete(WindowPool.of([store]))
     corpus = SegmentCorpus(stores, windows, Vocabulary(start.vocabulary), start.rates)
     return UnivariateWork(corpus, recipe, start, seed, order)
