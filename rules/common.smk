@@ -31,9 +31,14 @@ if workflow.output_settings.dryrun and not image.runtime():  # a plan needs no i
     deployment.deployment_method = set(deployment.deployment_method) - {DeploymentMethod.APPTAINER}
 in_images = DeploymentMethod.APPTAINER in deployment.deployment_method
 image.ask(compute if in_images else None)
-refused = refusal(experiment) if workflow.is_main_process else None
-if refused and workflow.output_settings.dryrun:  # which tells what the change would repeat
-    print(f"note: a run will be refused: {refused}", file=sys.stderr)
+if workflow.is_main_process:  # before Snakemake looks for work: it may find none, and call old results up to date
+    refused = refusal(experiment)
+    if refused and not workflow.output_settings.dryrun:
+        raise refused
+    if refused:  # a dry run tells what the change would repeat
+        print(f"note: a run will be refused: {refused}", file=sys.stderr)
+    elif experiment.adopt and not workflow.output_settings.dryrun:
+        remember(experiment)
 target_labels = {name: f"{{{name}}}" for name in ("comparison", "dataset", "task", "protocol")}
 
 
@@ -54,8 +59,6 @@ wildcard_constraints:
 
 
 onstart:  # Snakemake keeps the last of several
-    if refused:
-        raise refused
     if in_images and workflow.is_main_process:
         image.inspect(compute)
     if workflow.executor_plugin.name == "slurm":

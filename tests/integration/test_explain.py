@@ -180,7 +180,7 @@ def test_words_that_fit_no_row_are_answered_with_those_that_would(run, capsys, w
 
 
 def test_another_configuration_of_the_same_run_is_refused_until_it_is_named(made, tmp_path, snakemake, small_run):
-    shutil.copytree(made / "results", tmp_path / "results")
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     config = configuration(small_run)
     config["arms"]["svm"]["pipeline"] = "band_power"
     told = snakemake(tmp_path, config, "evaluated", "--dry-run")
@@ -200,6 +200,15 @@ def test_another_configuration_of_the_same_run_is_refused_until_it_is_named(made
     assert kept[1] == f"0002-{name}"
     records = (tmp_path / "results/small/records/table").rglob("*.json")
     assert {json.loads(path.read_text())["configuration"] for path in records} == {kept[1]}
+
+
+def test_it_is_refused_where_snakemake_would_find_nothing_to_do(made, tmp_path, snakemake, small_run):
+    shutil.copytree(made / "results", tmp_path / "results")  # without what Snakemake knows of earlier parameters
+    config = configuration(small_run)
+    config["arms"]["svm"]["pipeline"] = "band_power"
+    done = snakemake(tmp_path, config, "evaluated")
+    assert done.returncode != 0
+    assert "was made with another configuration" in done.stderr + done.stdout
 
 
 def predictions(folder: Path) -> dict[Path, Path]:
