@@ -104,3 +104,13 @@ def test_what_is_kept_of_a_configuration_gives_the_same_again(path, tmp_path):
     (kept,) = history(tmp_path / config.run)
     assert load_config(kept.path) == config
     assert kept.name == identity(config)
+
+
+def test_kinds_and_options_count_and_defaults_do_not():
+    recipe = {"kind": "univariate"}
+    base = {"run": "mine", "datasets": {"deap": {"root": "here"}}, "recipes": {"one": recipe}}
+    name = identity(load_config(base))
+    assert identity(load_config(base | {"splits": {"validation": 0.1}})) == name  # its default
+    assert identity(load_config(base | {"splits": {"validation": 0.2}})) != name
+    assert identity(load_config(base | {"recipes": {"one": {"kind": "tokenizer"}}})) != name
+    assert identity(load_config(base | {"recipes": {"one": recipe | {"vocabulary": "intersection"}}})) != name

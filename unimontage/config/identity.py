@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from unimontage.config.base import Block
 from unimontage.config.root import Config
 
 ASIDE = ("run", "results", "title", "adopt", "subjects_per_job", "containers")
@@ -12,8 +13,23 @@ ASIDE_OF_DATASETS = ("root", "mirror", "download")
 """Where files are and how jobs are cut; files themselves are known by their hashes."""
 
 
+def stated(value: Any) -> Any:
+    """A configuration, or a part of one, as JSON values without what is at its default.
+
+    So an option that a later version adds makes no other configuration. A ``kind`` always stays: it says what the other
+    options mean.
+    """
+    if isinstance(value, Block):
+        fields = type(value).model_fields.items()
+        known = {name: (getattr(value, name), field.get_default(call_default_factory=True)) for name, field in fields}
+        return {name: stated(own) for name, (own, default) in known.items() if name == "kind" or own != default}
+    if isinstance(value, Mapping):
+        return {key: stated(each) for key, each in value.items()}
+    return [stated(each) for each in value] if isinstance(value, tuple | list) else value
+
+
 def essence(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What results depend on, of a configuration as JSON values with its defaults."""
+    """What results depend on, of a configuration as :func:`stated` gives it."""
     kept = _but(options, ASIDE)
     datasets = kept.get("datasets", {}).items()
     return kept | {"datasets": {key: _but(block, ASIDE_OF_DATASETS) for key, block in datasets}}
@@ -21,7 +37,7 @@ def essence(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def identity(config: Config) -> str:
     """Name of a configuration: ``c`` and eight hexadecimal digits, which YAML never takes for a number."""
-    text = json.dumps(essence(config.model_dump(mode="json")), sort_keys=True)
+    text = json.dumps(essence(stated(config)), sort_keys=True)
     return "c" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from unimontage.config.identity import differences, essence, identity
+from unimontage.config.identity import differences, essence, identity, stated
 from unimontage.config.root import Config
 from unimontage.errors import UserError
 
@@ -44,7 +44,7 @@ class Kept:
         return self.path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
     def options(self) -> dict[str, Any]:
-        """All of it, defaults included, as JSON values."""
+        """All that is not at its default, as JSON values."""
         return yaml.safe_load(self.path.read_text(encoding="utf-8"))
 
 
@@ -64,7 +64,7 @@ def refusal(config: Config) -> UserError | None:
     if config.adopt == name or (kept and kept[-1].name == name):
         return None
     if kept:
-        changed = list(differences(essence(kept[-1].options()), essence(config.model_dump(mode="json"))))
+        changed = list(differences(essence(kept[-1].options()), essence(stated(config))))
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         differ = f"they differ in {', '.join(changed[:NAMED])}{more}"
         what = f"{run} was made with another configuration, {kept[-1].path.name}, and {differ}"
@@ -84,7 +84,7 @@ def remember(config: Config) -> None:
     number = kept[-1].number + 1 if kept else 1
     path = Path(config.results, config.run, FOLDER, f"{number:04d}-{name}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = config.model_dump(mode="json", exclude={"adopt"})
+    options = {name: value for name, value in stated(config).items() if name != "adopt"}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     aside = path.with_suffix(".part")
     aside.write_text(f"# {date}\n{yaml.safe_dump(options, sort_keys=False, allow_unicode=True)}", encoding="utf-8")
