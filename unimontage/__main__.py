@@ -28,6 +28,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
+    from unimontage.dag.history import history
+
     comparisons = sorted(Path(options.run).glob("tables/*"))
     texts = [path for folder in comparisons for part in PARTS if (path := folder / f"{part}.txt").exists()]
     if not texts:
@@ -38,6 +40,10 @@ def _results(options: argparse.Namespace) -> int:
         )
     for path in texts:
         print(path.read_text(encoding="utf-8"))
+    for kept in history(options.run)[-1:]:
+        print(
+            f"Configuration {kept.path}, since {kept.date}. Where a number comes from: unimontage explain TABLE WORDS"
+        )
     return 0
 
 

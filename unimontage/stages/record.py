@@ -86,7 +86,7 @@ def git_state(folder: Path) -> dict[str, Any]:
         commit = _git(folder, "rev-parse", "HEAD").strip()
         changed = bool(_git(folder, "status", "--porcelain", "--untracked-files=no").strip())
         return {"commit": commit, "changed": changed, "reason": None}
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
         return {"commit": None, "changed": None, "reason": reason}
 
