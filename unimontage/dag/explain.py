@@ -47,6 +47,9 @@ def explain(result: Path, words: Sequence[str]) -> Iterator[str]:
     for step in steps:
         yield from _step_lines(run, step)
     inputs = native_files(run, steps)
+    if not inputs:
+        what = f"nothing that the run has computed is behind {result} {' '.join(words)}".rstrip()
+        raise UserError(what, expected="a row with numbers of the run")
     yield "input files"
     yield from (f"  {path}  sha256 {expected}" for path, expected in inputs)
     wrong = list(faults(run, steps)) + list(changed_inputs(inputs))
@@ -86,6 +89,10 @@ def wanted(rows: pd.DataFrame) -> dict[str, set[str]]:
         found["arm"] |= set(rows["reference"])
     if "task" in found:
         found["task"] = {part for task in found["task"] for part in _tasks(task)}
+    if "protocol" in found and "labels_pct" in rows:
+        found["protocol"] = {
+            name for row in zip(rows["protocol"], rows["labels_pct"], strict=True) for name in _budgets(*row)
+        }
     beside = rows.get("paper_protocol", rows.get("leakage"))
     if "protocol" in found and beside is not None and (beside != "").any():
         found["protocol"] |= set(filter(None, map(_printed, found["protocol"])))
@@ -130,6 +137,13 @@ def _trained(run: Run, step: Step) -> str:
 def _tasks(task: str) -> list[str]:
     """The tasks that a row is about: a mean names several."""
     return task.removeprefix(MEAN).replace(" and ", ", ").split(", ") if task.startswith(MEAN) else [task]
+
+
+def _budgets(protocol: str, percent: str) -> list[str]:
+    """What a protocol is called with a share of the training labels, whatever is counted."""
+    if not protocol or not percent:
+        return [protocol]
+    return [Division(protocol, float(percent), unit).name for unit in ("window", "subject")]
 
 
 def _printed(protocol: str) -> str | None:
