@@ -10,18 +10,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from unimontage.__main__ import main
 from unimontage.dag.records import sha256
-from unimontage.splits.files import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("results", "differences", "leakage")
-CLOSE = 1e-3
-"""Most that a probability may differ by with another number of threads."""
 
 pytestmark = pytest.mark.slow
 
@@ -225,16 +221,3 @@ def test_the_same_configuration_gives_the_same_bytes_twice(made, tmp_path, snake
     for pattern in ("within_subject/**/*.*", "windows/**/*.h5", "pretraining/**/encoder.*", "scores/**/*.parquet"):
         for path in (tmp_path / "results/small").glob(pattern):
             assert path.read_bytes() == (made / path.relative_to(tmp_path)).read_bytes(), path.name
-
-
-def test_another_number_of_threads_changes_the_last_digits_only(made, tmp_path, snakemake, small_run):
-    shutil.copytree(made / "results", tmp_path / "results")
-    where = ("--cores", "1", "--scheduler", "greedy")  # of which every job then has one in place of two
-    done = snakemake(tmp_path, configuration(small_run), "evaluated", "--forcerun", "pretrain", where=where)
-    assert done.returncode == 0, done.stderr[-2000:]
-    first, second = predictions(made), predictions(tmp_path)
-    assert first.keys() == second.keys()
-    for name, path in first.items():
-        one, two = read_table(path).rows, read_table(second[name]).rows
-        columns = [column for column in one if column.startswith("p_")]
-        np.testing.assert_allclose(one[columns], two[columns], atol=CLOSE, rtol=0)
