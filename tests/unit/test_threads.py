@@ -1,4 +1,4 @@
-"""Another number of threads adds in another order: results are equal within the tolerance that the documentation names."""
+"""Another number of threads adds in another order: results are equal within the tolerance of the documentation."""
 
 import re
 from pathlib import Path
