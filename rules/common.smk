@@ -8,6 +8,7 @@ from unimontage import image
 from unimontage.config import load_config
 from unimontage.dag.failures import failures, failures_text
 from unimontage.dag.fingerprint import fingerprint
+from unimontage.dag.history import refusal, remember
 from unimontage.dag.inputs import Inputs
 from unimontage.dag.legality import check
 from unimontage.dag.params import Params, plain
@@ -30,6 +31,14 @@ if workflow.output_settings.dryrun and not image.runtime():  # a plan needs no i
     deployment.deployment_method = set(deployment.deployment_method) - {DeploymentMethod.APPTAINER}
 in_images = DeploymentMethod.APPTAINER in deployment.deployment_method
 image.ask(compute if in_images else None)
+if workflow.is_main_process:  # before Snakemake looks for work: it may find none, and call old results up to date
+    refused = refusal(experiment)
+    if refused and not workflow.output_settings.dryrun:
+        raise refused
+    if refused:  # a dry run tells what the change would repeat
+        print(f"note: a run will be refused: {refused}", file=sys.stderr)
+    elif experiment.adopt and not workflow.output_settings.dryrun:
+        remember(experiment)
 target_labels = {name: f"{{{name}}}" for name in ("comparison", "dataset", "task", "protocol")}
 
 
@@ -54,6 +63,7 @@ onstart:  # Snakemake keeps the last of several
         image.inspect(compute)
     if workflow.executor_plugin.name == "slurm":
         refuse_orphans(workflow.executor_settings.jobname_prefix, workflow.workdir_init)
+    remember(experiment)
 
 
 onerror:

@@ -15,6 +15,7 @@ rule pretrain:
         recipe=params_of.recipe,
         start=params_of.pretraining_start,
         seed="{seed}",
+        order_seed=experiment.order_seed,
         precision=experiment.precision,
         resume=paths.resume(paths.pretraining),  # no output: Snakemake deletes outputs when it retries
         events=paths.events,

@@ -19,6 +19,7 @@ rule within_subject:
         finetuning=plain(experiment.finetuning),
         thawed=params_of.thawed,
         seeds=list(experiment.seeds),
+        order_seed=experiment.order_seed,
         precision=experiment.precision,
         resume=paths.resume_of,
         code=params_of.finetune_code,

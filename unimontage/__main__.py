@@ -28,6 +28,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
+    from unimontage.dag.history import history
+
     comparisons = sorted(Path(options.run).glob("tables/*"))
     texts = [path for folder in comparisons for part in PARTS if (path := folder / f"{part}.txt").exists()]
     if not texts:
@@ -38,6 +40,18 @@ def _results(options: argparse.Namespace) -> int:
         )
     for path in texts:
         print(path.read_text(encoding="utf-8"))
+    for kept in history(options.run)[-1:]:
+        print(
+            f"Configuration {kept.path}, since {kept.date}. Where a number comes from: unimontage explain TABLE WORDS"
+        )
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from unimontage.dag.explain import explain
+
+    for line in explain(options.result, options.words):
+        print(line)
     return 0
 
 
@@ -99,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="print the tables of a run")
     results.add_argument("run", help="folder of the run, for example results/demo")
     results.set_defaults(command=_results)
+    explain = commands.add_parser("explain", help="walk back from a result to the files and commands that made it")
+    explain.add_argument("result", type=Path, help="a table, predictions, weights, a figure or any other file of a run")
+    explain.add_argument("words", nargs="*", help="which row of a table: words that stand in it, or column=value")
+    explain.set_defaults(command=_explain)
     forecast = commands.add_parser("forecast", help="what a run will take: jobs, hours, GPU-hours and disk by rule")
     forecast.add_argument("config", nargs="*", type=Path, help="configuration files, later ones winning")
     forecast.add_argument(

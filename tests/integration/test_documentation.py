@@ -42,7 +42,7 @@ NOT_RUN = {
     r"snakemake -n --quiet rules( --profile profiles/slurm)?": "tests/dag/test_dryrun.py plans the demo so",
     r"snakemake -n --quiet rules --configfile config/experiments/universal\.yaml": "takes too long for a test; its "
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",
-    r"unimontage results results/\w+|tensorboard .*": "wants a finished run",
+    r"unimontage (results|explain) results/.*|tensorboard .*": "wants a finished run",
     r"snakemake --unlock": "wants a locked folder",
     r"(pytest|pre-commit) .*": "runs or changes the developer's own checkout",
 }
@@ -303,7 +303,8 @@ def test_the_results_are_where_the_documentation_says():
     known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
     of_target = (*paths.target_figures, "attention", "classes", "hypnogram")
     known += [paths.figure(name) for name in (*of_target, *paths.recipe_figures)]
-    folders = [paths.twin, "/resume/", paths.log("{rule}", "x"), paths.benchmark("{rule}", "x")]
+    folders = [paths.twin, "/configurations/", "/resume/"]
+    folders += [jobs("{rule}", "x") for jobs in (paths.record, paths.log, paths.benchmark)]
     assert paths.resume("/x") == "/resume/x"
     written = []
     for _, cell in tables(ROOT / "docs/experiments.md", "## What comes out where"):

@@ -30,7 +30,7 @@ def main(folder: Path, gpus: int) -> None:
     values = dict(request) | {"recipe": request.recipe.model_copy(update={"schedule": schedule})}
     params = {name: values[name] for name in PretrainRequest.model_fields if name not in ("threads", "gpus", "nodes")}
     job = {"params": params, "input": {}, "output": {}, "threads": 2, "resources": {"gpu": gpus}}
-    run(pretrain, SimpleNamespace(log=[str(folder / "log")], rule="pretrain", **job))
+    run(pretrain, SimpleNamespace(log=[str(folder / "logs/pretrain.log")], rule="pretrain", wildcards={}, **job))
 
 
 def start(folder: Path, gpus: int) -> subprocess.Popen:
@@ -74,7 +74,7 @@ def test_two_processes_learn_what_one_learns(runs):
         load_file(runs["one"] / "encoder.safetensors").keys() == load_file(runs["two"] / "encoder.safetensors").keys()
     )
     assert '"processes": 2' in (runs["two"] / "encoder.json").read_text()
-    assert "loss" in (runs["two"] / "log").read_text()
+    assert "loss" in (runs["two"] / "logs/pretrain.log").read_text()
 
 
 def test_a_job_that_is_told_to_stop_keeps_its_steps_and_goes_on(runs):

@@ -1,6 +1,7 @@
 """The workflow as a user meets it: one damaged subject, everyone else goes on, and the mend in the error works."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,8 +30,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run
     first = snakemake(folder, config, "--keep-going")
     between = sorted(str(p.relative_to(folder)) for p in (folder / "results").rglob("*") if p.is_file())
     config["datasets"]["deap"]["exclude"] = [DAMAGED]
-    second = snakemake(folder, config, "--keep-going")
-    runs = {"first": first, "second": second, "between": between}
+    refused = snakemake(folder, config, "--keep-going")
+    name = re.search(r"--config adopt=(\w+)", refused.stderr)[1]
+    second = snakemake(folder, config, "--keep-going", "--config", f"adopt={name}")
+    runs = {"first": first, "refused": refused, "second": second, "between": between}
     return {"folder": folder, "config": config, "results": folder / "results/small"} | runs
 
 
@@ -49,6 +52,13 @@ def test_the_other_subjects_went_on_and_nothing_half_written_stayed(run: dict) -
     trained = [path for path in run["between"] if "/svm/" in path and path.endswith(".parquet")]
     others = "+".join(subject for subject in SUBJECTS if subject != DAMAGED)  # one hold-out group, so one job
     assert [Path(path).name for path in trained] == [f"sub-{others}.parquet"]
+
+
+def test_another_configuration_in_the_same_folder_is_answered_in_one_line_that_says_how_to_go_on(run: dict) -> None:
+    assert run["refused"].returncode != 0
+    said = [line for line in run["refused"].stderr.splitlines() if "was made with another configuration" in line]
+    assert len(said) == 1
+    assert "datasets.deap.exclude" in said[0]
 
 
 def test_the_mend_that_the_error_names_finishes_the_run(run: dict) -> None:

@@ -23,10 +23,16 @@ class Config(Block):
     """Name of the run; its results go to `<results>/<run>`."""
     results: str = "results"
     """Folder for everything that the workflow writes."""
+    adopt: str = ""
+    """Name of a changed configuration that may go on in the run's folder; the refusal of the change tells it. It is
+    best given once, as `--config adopt=...`."""
     title: str = ""
     """One line for the head of the report."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
-    """Training seeds: initial weights, order of the data, augmentation. Folds have a seed of their own."""
+    """Training seeds: initial weights, and all that `order_seed` does not draw. Folds have a seed of their own."""
+    order_seed: Seed | None = None
+    """Seed of the order of the data, augmentation, masking and dropout, the same for all training seeds; null takes
+    each training seed for these too."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Arithmetic of training. auto: bf16 autocast on a GPU and float32 on a processor; bf16 also pays on processors
     that have it in hardware."""

@@ -170,6 +170,10 @@ class Paths:
         """Time and memory of a rule."""
         return f"{self.root}/benchmarks/{rule}/{_join(wildcards)}.jsonl"
 
+    def record(self, rule: str, *wildcards: str) -> str:
+        """What a job was asked, read, wrote and took; stands beside its log, from whose name it has its own."""
+        return f"{self.root}/records/{rule}/{_join(wildcards)}.json"
+
 
 def _join(wildcards: tuple[str, ...]) -> str:
     return "/".join(f"{{{name}}}" for name in wildcards) or "all"

@@ -2,8 +2,8 @@
 
 Every alignment is built with the channels of each dataset and called as ``alignment(x, dataset, present)`` with x of
 shape (B, C, T), free of NaN; it gives (B, rows, T). ``present``, of shape (C,) or (B, C), marks the channels that a
-recording has; the others are zero in x. ``None`` means all. Weights carry the name of their dataset, so that any of
-them can be loaded without the others.
+recording has; the others are zero in x, and no alignment takes that zero for a signal. ``None`` means all. Weights
+carry the name of their dataset, so that any of them can be loaded without the others.
 """
 
 from __future__ import annotations
@@ -203,11 +203,20 @@ class LinearAlignment(Alignment):
     def forward(self, x: Tensor, dataset: str, present: Tensor | None = None) -> Tensor:
         """Rows (B, rows, T) of a dataset's windows x (B, C, T)."""
         self._check(x, dataset)
-        return self.maps[dataset] @ x
+        return self.maps[dataset] @ averaged(x, present)
+
+
+def averaged(x: Tensor, present: Tensor | None) -> Tensor:
+    """Windows (B, C, T) in which every missing channel is the mean of those that are there."""
+    if present is None:
+        return x
+    there = present.expand(len(x), x.shape[1]).unsqueeze(2)  # (B, C, 1)
+    known = x.where(there, 0)
+    return known.where(there, known.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1))
 
 
 class ZeroPadding(Alignment):
-    """One row for each channel of any dataset; the rows that a dataset lacks are zero.
+    """One row for each channel of any dataset; the rows that a dataset lacks are zero: that is what this baseline is.
 
     Attributes
     ----------
@@ -284,13 +293,13 @@ def _nothing_shared(montages: Mapping[str, tuple[str, ...]]) -> UserError:
 
 
 class SingleChannel(Alignment):
-    """No alignment: for an encoder that takes every channel by itself."""
+    """No alignment: for an encoder that takes every channel by itself. A missing one is the mean of the rest."""
 
     rows = None
 
     def forward(self, x: Tensor, dataset: str, present: Tensor | None = None) -> Tensor:
         """The windows x as they are: (B, C, T)."""
-        return x
+        return averaged(x, present)
 
 
 ALIGNMENTS: dict[str, type[Alignment]] = {

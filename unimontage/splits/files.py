@@ -44,7 +44,8 @@ def read_table(path: Path | str) -> Table:
         table = pq.read_table(path)
         return Table(table.to_pandas(), json.loads(table.schema.metadata[KEY]))
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing", mend="run the same command again") from error
+        mend = f"run the same command again, with {path} after the word snakemake"
+        raise UserError(f"{path} is missing", expected="a file that a rule wrote", mend=mend) from error
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(

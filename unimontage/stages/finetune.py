@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +32,7 @@ class FinetuneRequest(Request):
     finetuning: Finetuning
     thawed: int
     seeds: tuple[int, ...]
+    order_seed: int | None = None
     precision: str = "auto"
     resume: Path
     deadline: float | None = None
@@ -58,11 +57,7 @@ def finetune(request: FinetuneRequest) -> None:
     }
     kept = Kept(request.resume, _identity(request, known))
     answers = _uninterrupted(request, WindowPool.of(stores), split, kept)
-    facts = known | {
-        "seeds": sorted({answer.seed for answer in answers}),
-        "versions": {name: version(name) for name in ("torch", "mne", "numpy", "scikit-learn", "braindecode")},
-        "processor": platform.processor() or platform.machine(),
-    }
+    facts = known | {"seeds": sorted({answer.seed for answer in answers})}
     write_table(request.predictions, pd.concat([_rows(answer) for answer in answers], ignore_index=True), facts)
     _write_history(request.history, answers)
     with atomic(request.card) as aside:
@@ -75,6 +70,7 @@ def _identity(request: FinetuneRequest, known: dict[str, object]) -> str:
     """Hash of all that an answer depends on."""
     start = request.start and request.start.model_dump(mode="json")
     parts = known | {"start": start, "thawed": request.thawed, "seeds": request.seeds, "precision": request.precision}
+    parts["order_seed"] = request.order_seed
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,6 +101,7 @@ def _answers(request: FinetuneRequest, pool: WindowPool, split: Table, kept: Kep
     classes = len(split.facts["classes"])
     builder = networks.builder(request.arm, request.start, request.weights, pool, classes, fabric)
     schedule = {"options": request.finetuning, "thawed": request.thawed, "seeds": request.seeds}
+    schedule["order"] = request.order_seed
     return networks.answers(builder, request.arm, pool, split, fabric=fabric, kept=kept, **schedule)
 
 

@@ -32,6 +32,7 @@ class PretrainRequest(Request):
     recipe: Recipe
     start: Start
     seed: int
+    order_seed: int | None = None
     precision: str = "auto"
     resume: Path
     events: Path
@@ -75,7 +76,7 @@ def _train(request: PretrainRequest) -> None:
     history = fit(
         work,
         request.recipe.schedule,
-        seed=request.seed,
+        seed=_order(request),
         fabric=fabric,
         checkpoint=checkpoint,
         identity=identity,
@@ -87,6 +88,7 @@ def _train(request: PretrainRequest) -> None:
         "holdout": ids.facts["holdout"],
         "synthetic": ids.facts["synthetic"],
         "seed": request.seed,
+        "order_seed": _order(request),
         "tables": hashes,
         "windows": len(ids.rows),
         "selection": ids.facts.get("selection"),
@@ -104,18 +106,24 @@ def _train(request: PretrainRequest) -> None:
 
 def _work(request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series, whole: int) -> Work:
     """What the recipe pre-trains, on the windows that it may see; ``whole`` of them before any choice."""
+    drawn = (request.recipe, request.start, request.seed, _order(request))
     if isinstance(request.recipe, UnivariateRecipe):
         from unimontage.training import univariate
 
-        return univariate.work(stores, windows, request.recipe, request.start, request.seed)
+        return univariate.work(stores, windows, *drawn)
     if isinstance(request.recipe, TokenizerRecipe | MaskedRecipe):
         from unimontage.training import masked
 
         chosen = {"tokenizer": next(iter(request.tokenizer), None), "whole": whole}
-        return masked.work(stores, windows, request.recipe, request.start, request.seed, **chosen)
+        return masked.work(stores, windows, *drawn, **chosen)
     from unimontage.training import epochs
 
-    return epochs.work(stores, windows, request.recipe, request.start, request.seed)
+    return epochs.work(stores, windows, *drawn)
+
+
+def _order(request: PretrainRequest) -> int:
+    """Seed of everything but the initial weights."""
+    return request.seed if request.order_seed is None else request.order_seed
 
 
 def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
@@ -125,6 +133,7 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
         "recipe": request.recipe.model_dump(mode="json"),
         "start": request.start.model_dump(mode="json"),
         "seed": request.seed,
+        "order_seed": request.order_seed,
         "precision": request.precision,
         "tables": hashes,
         "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in (request.ids, *request.tokenizer)],

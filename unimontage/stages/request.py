@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from unimontage.errors import Interrupted, UserError
+from unimontage.stages.meter import Meter
+from unimontage.stages.record import write_record
 
 logger = logging.getLogger("unimontage")
 
@@ -26,7 +28,7 @@ class Request(BaseModel):
 
 
 def run(stage: Callable[[Any], None], snakemake: Any) -> None:
-    """Call a stage with the request that its rule states.
+    """Call a stage with the request that its rule states, and write the record of the job when it is done.
 
     A :class:`UserError` becomes one line in the log and on the screen, and exit status 1; so does an
     :class:`Interrupted`, with status 75, after which Snakemake's next attempt goes on from what was kept.
@@ -47,8 +49,11 @@ def run(stage: Callable[[Any], None], snakemake: Any) -> None:
         handlers=[logging.FileHandler(log, mode="w")],
         force=True,
     )
+    meter = Meter()
     try:
-        stage(build(stage, snakemake))
+        request = build(stage, snakemake)
+        stage(request)
+        write_record(request, snakemake, meter.read(snakemake.resources.get("gpu", 0)))
     except UserError as error:
         logger.error("%s", error)
         print(f"\n{snakemake.rule}: {error}\n", file=sys.stderr, flush=True)

@@ -127,7 +127,7 @@ def _choose(part: Part, options: Distillation) -> pd.DataFrame:
         subjects=subjects.to_numpy(),
         recordings=(subjects + "/" + table["session"]).to_numpy(),
         starts=table["start_sample"].to_numpy(),
-        windows=lambda positions: np.nan_to_num(part.pool.windows(part.rows[positions])),
+        windows=lambda positions: _averaged(part.pool.windows(part.rows[positions])),
         **arguments(options),
     )
     rank, score = np.full(len(table), -1), np.full(len(table), np.nan)
@@ -135,6 +135,12 @@ def _choose(part: Part, options: Distillation) -> pd.DataFrame:
     oddness = np.nan if found.oddness is None else found.oddness
     columns = table[["window", "digest", "dataset", "subject"]]
     return columns.assign(eligible=found.kept, oddness=oddness, rank=rank, score=score, label=_labels(table))
+
+
+def _averaged(windows: np.ndarray) -> np.ndarray:
+    """Windows (N, C, T) in which every missing channel is the mean of those that are there."""
+    missing = np.isnan(windows)
+    return np.where(missing, np.nanmean(windows, axis=1, keepdims=True), windows) if missing.any() else windows
 
 
 def _labels(table: pd.DataFrame) -> np.ndarray:

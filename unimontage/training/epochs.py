@@ -157,14 +157,18 @@ class AlignedWork:
     start : AlignedStart
         Alignment, encoder and montages.
     seed : int
-        Seed of the initial weights and of all draws.
+        Seed of the initial weights.
+    order : int
+        Seed of all draws.
     """
 
-    def __init__(self, sources: Mapping[str, Source], recipe: AlignedRecipe, start: AlignedStart, seed: int) -> None:
+    def __init__(
+        self, sources: Mapping[str, Source], recipe: AlignedRecipe, start: AlignedStart, seed: int, order: int = 0
+    ) -> None:
         torch.manual_seed(seed)
         self.trainee = Trainee(recipe, start)
         self.undecayed = tuple(self.trainee.weighting.parameters())
-        self._sources, self._recipe, self._start, self._seed = dict(sources), recipe, start, seed
+        self._sources, self._recipe, self._start, self._seed = dict(sources), recipe, start, order
         smallest = min(len(source.rows) for source in sources.values())
         self.batch = min(recipe.schedule.batch, smallest)
         self.steps_per_epoch = max(1, min(smallest, recipe.schedule.windows_per_epoch) // self.batch)
@@ -218,9 +222,14 @@ def _one_channel(x: Tensor, present: Tensor | None, generator: torch.Generator) 
 
 
 def work(
-    stores: Sequence[WindowStore], windows: Sequence[str], recipe: AlignedRecipe, start: AlignedStart, seed: int
+    stores: Sequence[WindowStore],
+    windows: Sequence[str],
+    recipe: AlignedRecipe,
+    start: AlignedStart,
+    seed: int,
+    order: int = 0,
 ) -> AlignedWork:
     """A recipe on the windows of some stores that it may see, dataset by dataset."""
     pools = {dataset: [s for s in stores if s.attributes["dataset"] == dataset] for dataset in start.montages}
     sources = {dataset: Source.of(WindowPool.of(members), windows) for dataset, members in pools.items()}
-    return AlignedWork(sources, recipe, start, seed)
+    return AlignedWork(sources, recipe, start, seed, order)

@@ -159,6 +159,7 @@ def work(
     recipe: TokenizerRecipe | MaskedRecipe,
     start: LabramStart,
     seed: int,
+    order: int = 0,
     *,
     tokenizer: Path | None,
     whole: int | None,
@@ -173,7 +174,7 @@ def work(
         Windows of the corpus before some were chosen.
     """
     interleave = getattr(recipe, "interleave", True)
-    corpus = PatchCorpus(stores, windows, batch=recipe.schedule.batch, interleave=interleave, seed=seed)
+    corpus = PatchCorpus(stores, windows, batch=recipe.schedule.batch, interleave=interleave, seed=order)
     if isinstance(recipe, TokenizerRecipe):
         return TokenizerWork(corpus, recipe, seed)
     names = NeuralTokenizer(start.tokenizer_size, codes=start.codes)

@@ -75,6 +75,7 @@ def answers(
     options: Finetuning,
     thawed: int,
     seeds: Sequence[int],
+    order: int | None,
     fabric: Fabric,
     kept: Kept,
 ) -> Iterator[Answer]:
@@ -95,7 +96,9 @@ def answers(
     thawed : int
         Epoch before which training does not stop early.
     seeds : sequence of int
-        Training seeds.
+        Training seeds: of the initial weights.
+    order : int or None
+        Seed of the order of the data and of dropout; None takes the training seed.
     fabric : Fabric
         Device.
     kept : Kept
@@ -120,7 +123,8 @@ def answers(
                     torch.manual_seed(seed)
                     built = build(ready, place)
                     seen = built.fold or ready
-                    fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=seed, fabric=fabric)
+                    draws = seed if order is None else order
+                    fitted = fit_fold(built, seen, classes, options, thawed=thawed, seed=draws, fabric=fabric)
                     explanation = built.explain(seen, fabric) if built.explain else {}
                     notes = {"training_windows": len(ready.train), "of": len(whole.train), "device": device}
                     answer = Answer(whole.name, whole.test.windows, seed, fitted, built.notes | explanation | notes)

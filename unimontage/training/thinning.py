@@ -52,7 +52,7 @@ def thinned(fold: Fold, pool: WindowPool, choice: Choice, fabric: Fabric) -> Fol
             subjects=np.array([domain.split("/")[0] for domain in train.domain[own]]),
             recordings=train.domain[own],
             starts=rows[own],  # windows of a recording follow each other in the pool
-            windows=lambda positions, own=own: np.nan_to_num(train.x[own[positions]]),
+            windows=lambda positions, own=own: np.asarray(train.x[own[positions]]),
             **arguments(choice),
         )
         kept.append(own[found.index])

@@ -17,7 +17,8 @@ from unimontage.sharing import gathered, sharing
 from unimontage.signal.augment import two_views
 from unimontage.training.answer import UnivariateStart
 from unimontage.training.corpus import SegmentCorpus, Segments
-from unimontage.windows import WindowStore
+from unimontage.training.folds import require_complete
+from unimontage.windows import WindowPool, WindowStore
 
 View = tuple[Tensor, Tensor, Tensor, Tensor, int]
 
@@ -62,15 +63,19 @@ class UnivariateWork:
     start : UnivariateStart
         Electrodes and rates.
     seed : int
-        Seed of the initial weights and of the order of the data.
+        Seed of the initial weights.
+    order : int
+        Seed of the order of the data.
     """
 
     undecayed: tuple[nn.Parameter, ...] = ()
 
-    def __init__(self, corpus: SegmentCorpus, recipe: UnivariateRecipe, start: UnivariateStart, seed: int) -> None:
+    def __init__(
+        self, corpus: SegmentCorpus, recipe: UnivariateRecipe, start: UnivariateStart, seed: int, order: int = 0
+    ) -> None:
         torch.manual_seed(seed)
         self.trainee = Pretrainer(recipe, len(start.vocabulary), len(start.rates))
-        self._corpus, self._recipe, self._start, self._seed = corpus, recipe, start, seed
+        self._corpus, self._recipe, self._start, self._seed = corpus, recipe, start, order
         drawn = min(len(corpus), recipe.schedule.windows_per_epoch)
         self.batch = min(recipe.schedule.batch, drawn)
         self.steps_per_epoch = drawn // self.batch
@@ -105,8 +110,15 @@ class UnivariateWork:
 
 
 def work(
-    stores: Sequence[WindowStore], windows: Sequence[str], recipe: UnivariateRecipe, start: UnivariateStart, seed: int
+    stores: Sequence[WindowStore],
+    windows: Sequence[str],
+    recipe: UnivariateRecipe,
+    start: UnivariateStart,
+    seed: int,
+    order: int = 0,
 ) -> UnivariateWork:
-    """A recipe on the windows of some stores that it may see."""
+    """A recipe on the windows of some stores that it may see; UserError where a recording lacks a channel."""
+    for store in stores:
+        require_complete(WindowPool.of([store]))
     corpus = SegmentCorpus(stores, windows, Vocabulary(start.vocabulary), start.rates)
-    return UnivariateWork(corpus, recipe, start, seed)
+    return UnivariateWork(corpus, recipe, start, seed, order)

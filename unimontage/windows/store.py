@@ -59,7 +59,8 @@ class WindowStore:
                 attributes = json.loads(bytes(file["attributes"][()]))
                 return cls(memory, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
         except FileNotFoundError as error:
-            raise UserError(f"{path} is missing", mend="run the same command again") from error
+            mend = f"run the same command again, with {path} after the word snakemake"
+            raise UserError(f"{path} is missing", mend=mend) from error
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(
                 f"{path} is not a readable window store: {error}",
