@@ -335,3 +335,33 @@ rule selection_cost:
         compute
     script:
         "../workflow/scripts/selection_cost.py"
+
+
+rule ledger:
+    """Every number that the articles print, and what the run has measured of it."""
+    input:
+        tables=inputs.measured,
+    output:
+        csv=paths.ledger("csv"),
+        html=report(
+            paths.ledger("html"),
+            caption="../workflow/report/ledger.rst",
+            category="Reproduction",
+            labels={"what": "every published number"},
+        ),
+        txt=paths.ledger("txt"),
+    params:
+        planned=lambda wildcards: fillers(),
+        title=f"Reproduction ledger: {experiment.run}",
+        code=fingerprint("stages.ledger"),
+    log:
+        paths.log("ledger"),
+    benchmark:
+        paths.benchmark("ledger")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/ledger.py"

@@ -41,6 +41,19 @@ def _results(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ledger(options: argparse.Namespace) -> int:
+    from unimontage.dag.fillers import fillers
+    from unimontage.reporting.ledger_rendering import ledger_text
+    from unimontage.stages.ledger import book, measured_tables, write_ledger
+
+    table = book(measured_tables(options.run), fillers())
+    print(ledger_text(table))
+    if options.out is not None:
+        files = {suffix: options.out / f"ledger.{suffix}" for suffix in ("csv", "html", "txt")}
+        write_ledger(table, f"Reproduction ledger: {', '.join(run.name for run in options.run) or 'no run'}", **files)
+    return 0
+
+
 def _forecast(options: argparse.Namespace) -> int:
     from unimontage.dag.forecast import benchmarks, forecast, forecast_text
     from unimontage.dag.jobs import planned_jobs
@@ -99,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="print the tables of a run")
     results.add_argument("run", help="folder of the run, for example results/demo")
     results.set_defaults(command=_results)
+    ledger = commands.add_parser("ledger", help="every published number beside what runs have measured of it")
+    ledger.add_argument("run", nargs="*", type=Path, help="folders of finished runs; without any, what is to be run")
+    ledger.add_argument("--out", type=Path, help="folder for ledger.csv, ledger.html and ledger.txt")
+    ledger.set_defaults(command=_ledger)
     forecast = commands.add_parser("forecast", help="what a run will take: jobs, hours, GPU-hours and disk by rule")
     forecast.add_argument("config", nargs="*", type=Path, help="configuration files, later ones winning")
     forecast.add_argument(

@@ -138,6 +138,15 @@ class Inputs:
         pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
         return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in self._plan.targets(wildcards.comparison)]
 
+    def measured(self, wildcards: Wildcards) -> list[str]:
+        """Tables of a run that hold what was measured of published numbers."""
+        plan = self._plan
+        has = {"results": lambda c: True, "published": plan.nightly, "distilled": plan.distilled}
+        has["efficiency"] = lambda c: plan.nightly(c) and plan.networks(c)
+        return [
+            self._paths.table("csv", part).format(comparison=c) for c in plan.active() for part in has if has[part](c)
+        ]
+
     def selections(self, wildcards: Wildcards) -> list[str]:
         """Choices of windows that the arms of a comparison were pre-trained on."""
         starts = [start for _, start in self._plan.starts(wildcards.comparison)]

@@ -46,9 +46,10 @@ def results_table(
     DataFrame
         Columns ``dataset, task, protocol, arm, unit, metric, mean, ci_low, ci_high, confidence, sd, n, chance,
         paper_protocol`` (mean of the same arm under the paper's protocol), ``published, origin, difference`` (mean
-        minus published, in points), the means of the other metrics of the same kind, ``sd_folds, sd_seeds``, ``data``
-        (SYNTHETIC or real) and ``note`` (remarks, one a line). Numbers are multiplied by the metric's
-        `unimontage.evaluation.scales.Scale`: fractions are in percent, errors and correlations as they are.
+        minus published, in points), the means of the other metrics of the same kind, ``sd_folds, sd_seeds``, ``row``
+        (the arm's ``paper``), ``kept_pct``, ``data`` (SYNTHETIC or real) and ``note`` (remarks, one a line). Numbers
+        are multiplied by the metric's `unimontage.evaluation.scales.Scale`: fractions are in percent, errors and
+        correlations as they are.
 
     Raises
     ------
@@ -63,13 +64,14 @@ def results_table(
     table = table.rename(columns={"n_subjects": "n"})
     table[["mean", "ci_low", "ci_high", "sd", "sd_folds", "sd_seeds", "chance"]] *= scale_of(metric).factor
     table = _with_published(table, tuple(published), metric)
-    table = table.assign(data=data, paper_protocol=_under_paper_protocol(table))
+    known = {"row": _known(table, "paper_key"), "kept_pct": _known(table, "kept_pct")}
+    table = table.assign(**known, data=data, paper_protocol=_under_paper_protocol(table))
     kind = REGRESSION_METRICS if metric in REGRESSION_METRICS else METRICS
     others = [name for name in kind if name != metric]
     table = table.join(_means(chosen, others), on=ROW)
     head = [*ROW, "unit", "metric", "mean", "ci_low", "ci_high", "confidence", "sd", "n", "chance", "paper_protocol"]
     return _ordered(table)[
-        [*head, "published", "origin", "difference", *others, "sd_folds", "sd_seeds", "data", "note"]
+        [*head, "published", "origin", "difference", *others, "sd_folds", "sd_seeds", "row", "kept_pct", "data", "note"]
     ]
 
 
