@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unimontage.errors import UserError
 
-PARTS = ("results", "published", "distilled", "efficiency")
+PARTS = ("results", "leakage", "published", "distilled", "efficiency")
 """Tables of a comparison, in the order in which they are printed."""
 
 

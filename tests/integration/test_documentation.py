@@ -299,7 +299,7 @@ def test_the_results_are_where_the_documentation_says():
     known += [path("{comparison}") for path in of_job]
     known += [paths.table(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "differences") for suffix in ("csv", "html")]
-    known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "png")]
+    known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "txt", "png")]
     known += [paths.table(suffix, part) for part in ("published", "efficiency") for suffix in ("csv", "html", "txt")]
     known += [paths.ledger(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
