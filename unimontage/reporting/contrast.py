@@ -7,9 +7,9 @@ import pandas as pd
 
 from unimontage.config.protocols import Division
 from unimontage.evaluation.scales import name_of, scale_of
-from unimontage.reporting.page import WARNING, WIDTH
+from unimontage.reporting.page import WIDTH
 from unimontage.reporting.rendering import to_html, to_text
-from unimontage.reporting.tables import SYNTHETIC, kind_of_data
+from unimontage.reporting.tables import kind_of_data
 
 WORTH = {
     "strict_trial": "windows of the test trials in training and in pre-training",
@@ -65,12 +65,10 @@ def sentences(table: pd.DataFrame) -> list[str]:
 def contrast_text(table: pd.DataFrame, title: str) -> str:
     """The table for the terminal, and what it says in words, at most 120 characters wide."""
     lines = [] if len(table) else ["Nothing to compare."]
-    if len(table):
-        lines += [WARNING] if (table["data"] == SYNTHETIC).any() else []
-        for sentence in sentences(table):
-            lines += textwrap.wrap(sentence, WIDTH, initial_indent="* ", subsequent_indent="  ")
-        for _, part in table.groupby("metric", sort=False):
-            lines += ["", to_text(part)]
+    for sentence in sentences(table):
+        lines += textwrap.wrap(sentence, WIDTH, initial_indent="* ", subsequent_indent="  ")
+    for _, part in table.groupby("metric", sort=False):
+        lines += ["", to_text(part)]
     return "\n".join([f"{title}: what leakage is worth", *lines])
 
 
