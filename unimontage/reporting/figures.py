@@ -336,7 +336,7 @@ def _contrast_lines(axes: Axes, contrast: pd.DataFrame) -> None:
             text += f" ({row['ci_low']:+.{digits}f} to {row['ci_high']:+.{digits}f})"
         axes.annotate(text, (end, height), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(heights, contrast[["dataset", "task", "protocol", "arm", "scored"]].agg(", ".join, axis=1))
-    axes.margins(x=0.3, y=0.2)
+    axes.margins(x=0.5, y=0.2)
     metric = contrast["metric"].iloc[0] if len(contrast) else "score"
     percent = scale_of(metric).percent
     axes.set_xlabel(f"mean {name_of(metric)}" + (" in percent; the numbers are points" if percent else ""))
