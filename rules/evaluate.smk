@@ -67,7 +67,7 @@ rule table:
 rule contrast:
     """What leakage is worth: the paper's protocol minus the strict one, in points."""
     input:
-        results=paths.table("csv"),
+        scores=inputs.scores,
     output:
         csv=paths.table("csv", "leakage"),
         html=report(
@@ -76,6 +76,7 @@ rule contrast:
             category="Results",
             labels={"comparison": "{comparison}", "what": "what leakage is worth"},
         ),
+        txt=paths.table("txt", "leakage"),
         figure=report(
             paths.table("png", "leakage"),
             caption="../workflow/report/protocol_contrast.rst",
@@ -83,15 +84,18 @@ rule contrast:
             labels={"comparison": "{comparison}", "what": "what leakage is worth, as a picture"},
         ),
     params:
+        pairs=inputs.contrasted,
         title=params_of.title,
-        code=fingerprint("stages.evaluate"),
+        evaluation=plain(experiment.evaluation),
+        threshold_inclusive=experiment.splits.threshold_inclusive,
+        code=fingerprint("stages.contrast"),
     log:
         paths.log("contrast", "comparison"),
     benchmark:
         paths.benchmark("contrast", "comparison")
     resources:
-        mem_mb=gigabytes(2),
-        runtime=minutes(20),
+        mem_mb=gigabytes(8),
+        runtime=minutes(60),
     container:
         compute
     script:
@@ -335,3 +339,33 @@ rule selection_cost:
         compute
     script:
         "../workflow/scripts/selection_cost.py"
+
+
+rule ledger:
+    """Every number that the articles print, and what the run has measured of it."""
+    input:
+        tables=inputs.measured,
+    output:
+        csv=paths.ledger("csv"),
+        html=report(
+            paths.ledger("html"),
+            caption="../workflow/report/ledger.rst",
+            category="Reproduction",
+            labels={"what": "every published number"},
+        ),
+        txt=paths.ledger("txt"),
+    params:
+        planned=lambda wildcards: fillers(),
+        title=f"Reproduction ledger: {experiment.run}",
+        code=fingerprint("stages.ledger"),
+    log:
+        paths.log("ledger"),
+    benchmark:
+        paths.benchmark("ledger")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/ledger.py"

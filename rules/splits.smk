@@ -66,7 +66,7 @@ rule audit:
     benchmark:
         paths.benchmark("audit", "dataset", "task", "protocol", "corpus", "holdout", "subjects")
     resources:
-        mem_mb=gigabytes(2),
+        mem_mb=gigabytes(4),
         runtime=minutes(20),
     container:
         compute

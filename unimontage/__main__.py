@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unimontage.errors import UserError
 
-PARTS = ("results", "published", "distilled", "efficiency")
+PARTS = ("results", "leakage", "published", "distilled", "efficiency")
 """Tables of a comparison, in the order in which they are printed."""
 
 
@@ -52,6 +52,19 @@ def _explain(options: argparse.Namespace) -> int:
 
     for line in explain(options.result, options.words):
         print(line)
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from unimontage.dag.fillers import fillers
+    from unimontage.reporting.ledger_rendering import ledger_text
+    from unimontage.stages.ledger import book, measured_tables, write_ledger
+
+    table = book(measured_tables(options.run), fillers())
+    print(ledger_text(table))
+    if options.out is not None:
+        files = {suffix: options.out / f"ledger.{suffix}" for suffix in ("csv", "html", "txt")}
+        write_ledger(table, f"Reproduction ledger: {', '.join(run.name for run in options.run) or 'no run'}", **files)
     return 0
 
 
@@ -117,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("result", type=Path, help="a table, predictions, weights, a figure or any other file of a run")
     explain.add_argument("words", nargs="*", help="which row of a table: words that stand in it, or column=value")
     explain.set_defaults(command=_explain)
+    ledger = commands.add_parser("ledger", help="every published number beside what runs have measured of it")
+    ledger.add_argument("run", nargs="*", type=Path, help="folders of finished runs; without any, what is to be run")
+    ledger.add_argument("--out", type=Path, help="folder for ledger.csv, ledger.html and ledger.txt")
+    ledger.set_defaults(command=_ledger)
     forecast = commands.add_parser("forecast", help="what a run will take: jobs, hours, GPU-hours and disk by rule")
     forecast.add_argument("config", nargs="*", type=Path, help="configuration files, later ones winning")
     forecast.add_argument(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from unimontage.config import load_config
+from unimontage.dag.fillers import stands_for
 from unimontage.dag.plan import Plan
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,7 @@ def expected(plan):
         "attention": len({place for place in places if plan.attentive(*place)}),
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),
+        "ledger": stands_for(plan, jobs),
         "all": 1,
     }
     return {name: count for name, count in counts.items() if count}

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from unimontage.config import load_config
+from unimontage.dag.fillers import stands_for
 from unimontage.dag.legality import check
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import Job, Plan
@@ -42,7 +43,7 @@ NOT_RUN = {
     r"snakemake -n --quiet rules( --profile profiles/slurm)?": "tests/dag/test_dryrun.py plans the demo so",
     r"snakemake -n --quiet rules --configfile config/experiments/universal\.yaml": "takes too long for a test; its "
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",
-    r"unimontage (results|explain) results/.*|tensorboard .*": "wants a finished run",
+    r"unimontage (results|explain|ledger) results/.*|tensorboard .*": "wants a finished run",
     r"snakemake --unlock": "wants a locked folder",
     r"(pytest|pre-commit) .*": "runs or changes the developer's own checkout",
 }
@@ -198,6 +199,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "embedding": whole,
         "table": len(plan.active()),
         "contrast": sum(plan.contrasted(name) for name in plan.active()),
+        "ledger": int(stands_for(plan, plan.active())),
         "all": 1,
     }
     numbers = {rule: number for rule, number in numbers.items() if number}
@@ -297,8 +299,9 @@ def test_the_results_are_where_the_documentation_says():
     known += [path("{comparison}") for path in of_job]
     known += [paths.table(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "differences") for suffix in ("csv", "html")]
-    known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "png")]
+    known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "txt", "png")]
     known += [paths.table(suffix, part) for part in ("published", "efficiency") for suffix in ("csv", "html", "txt")]
+    known += [paths.ledger(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
     known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
     of_target = (*paths.target_figures, "attention", "classes", "hypnogram")

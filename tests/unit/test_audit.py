@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def windows(subject="s01", session="1", trials=4, count=3, step=SAMPLES, gap=0, 
             "session": session,
             "trial": trial,
             "start_sample": (trial - 1) * length + k * step,
-            "digest": [f"digest of {window}" for window in ids],
+            "digest": [blake2b(window.encode(), digest_size=8).hexdigest() for window in ids],
         }
     )
 
@@ -92,7 +93,7 @@ def test_copies_are_told_by_what_they_hold_and_not_by_their_names():
     signal = np.random.default_rng(0).normal(0, 30, (12, 4, SAMPLES)).astype(np.float32)
     copied = np.concatenate([signal[:3], signal[3:] + 1.0])
     train, test = windows("s01").assign(digest=digests(signal)), windows("s02").assign(digest=digests(copied))
-    assert found(train, test) == {"duplicated_signal": 3}
+    assert found(train, test) == {"duplicated_signal": 3, "resembling_signal": 9}, "the others lie a microvolt higher"
 
 
 def test_the_left_out_subject_among_the_others_is_caught():
@@ -110,8 +111,9 @@ def test_pretraining_on_a_test_window_is_caught():
     test = windows()
     seen = windows("s02").iloc[:4]
     seen = pd.concat([seen, test.iloc[[5]]])[["window", "digest"]]
-    (leak,) = audit_pretraining(seen, test, fold="1-0")
+    leak, subject = audit_pretraining(seen, test, fold="1-0")
     assert (leak.kind, leak.count, leak.example) == ("pretraining", 1, "deap/s01/1/2/2")
+    assert (subject.kind, subject.count) == ("pretraining_subject", 11)
 
 
 def test_pretraining_on_a_copy_of_a_test_window_is_caught():
@@ -159,13 +161,13 @@ def test_the_same_subject_in_another_fold_is_clean_within_subjects():
 
 def test_copies_within_training_are_no_leak():
     table = windows()
-    train = table[table.trial <= 2].assign(digest="flat line")
+    train = table[table.trial <= 2].assign(digest="f1a7" * 4)
     assert not found(train, table[table.trial > 2])
 
 
 def test_windows_that_touch_are_clean():
     train, test = windows(trials=1, count=1), windows(trials=1, count=1)
-    test = test.assign(window="other", trial=7, start_sample=train.start_sample + SAMPLES, digest="other")
+    test = test.assign(window="other", trial=7, start_sample=train.start_sample + SAMPLES, digest="0" * 16)
     assert not found(train, test)
     assert not found(test, train)
 

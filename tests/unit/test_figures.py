@@ -38,6 +38,9 @@ def contrast():
             "strict": [60.0, 55.0],
             "paper": [90.0, 85.0],
             "leakage": [30.0, 30.0],
+            "ci_low": [20.0, np.nan],
+            "ci_high": [40.0, np.nan],
+            "scored": "by subject",
             "data": "SYNTHETIC",
         }
     )

@@ -9,7 +9,7 @@ from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import paired_differences, summarise, with_rating_mean
 from unimontage.evaluation.metrics import METRICS
 from unimontage.reporting.rendering import _runs
-from unimontage.reporting.tables import differences_table, protocol_contrast, results_table, to_html, to_text
+from unimontage.reporting.tables import differences_table, results_table, to_html, to_text
 
 ARMS = {"pretrained_gat_with_a_long_name": "full", "scratch": "scratch", "eegnet": None}
 MEAN = "mean of valence and arousal"
@@ -104,19 +104,6 @@ def test_synthetic_and_real_data_never_share_a_table(summaries):
 def test_a_table_without_rows_is_refused(summaries):
     with pytest.raises(UserError, match="no summary of accuracy per recording"):
         results_table(summaries, unit="recording")
-
-
-def test_leakage_is_paper_minus_strict_in_points(table):
-    contrast = protocol_contrast(table)
-    assert len(contrast) == 4 * 3
-    np.testing.assert_allclose(contrast["leakage"], contrast["paper"] - contrast["strict"])
-    assert contrast["leakage"].between(20, 40).all()
-    assert list(contrast["arm"][:3]) == list(ARMS)
-
-
-def test_an_arm_under_one_protocol_has_no_contrast(table):
-    assert len(protocol_contrast(table[table["protocol"] != "paper"])) == 0
-    assert to_text(protocol_contrast(table[table["protocol"] != "paper"])) == "Nothing to compare."
 
 
 def test_differences_are_in_points(scores):
@@ -214,10 +201,6 @@ def test_the_page_is_well_formed_and_needs_nothing_else(table):
     assert "nan" not in {cell.get("data-key") for row in page.rows for cell in row}
 
 
-def test_an_empty_contrast_is_a_page_too(table):
-    assert "Nothing to compare." in to_html(protocol_contrast(table[:0]), "Leakage", synthetic=False)
-
-
 def test_a_budget_of_labels_finds_the_numbers_of_that_budget():
     rows = subject_scores(datasets=("deap",), subjects=4)
     rows = rows[(rows["task"] == "valence") & (rows["protocol"] != "strict_loso")]
@@ -228,9 +211,6 @@ def test_a_budget_of_labels_finds_the_numbers_of_that_budget():
     assert set(table["published"]) == {57.81}
     assert list(table["protocol"].unique()) == ["strict_subject_5pct", "paper_subject_5pct"]
     assert table["paper_protocol"].notna().all()
-    contrast = protocol_contrast(table)
-    assert set(contrast["protocol"]) == {"strict_subject_5pct"}
-    assert len(contrast) == 3
 
 
 def test_protocols_with_other_labels_are_not_contrasted():
@@ -238,5 +218,4 @@ def test_protocols_with_other_labels_are_not_contrasted():
     rows = rows[rows["protocol"] != "strict_loso"]
     rows = rows.assign(protocol=rows["protocol"].replace("paper", "paper_10pct"))
     table = results_table(summarise(rows, 100, 0.95, np.random.default_rng(0)))
-    assert len(protocol_contrast(table)) == 0
     assert table.loc[table["protocol"] == "strict_trial", "paper_protocol"].isna().all()

@@ -1,7 +1,7 @@
 """Protocols: their names, what they have in common, and the label budgets that they are combined with."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Protocol = Literal[
@@ -51,6 +51,12 @@ class Division:
         return f"{self.protocol}_{self.percent:g}pct".replace(".", "p") + (
             "_subjects" if self.unit == "subject" else ""
         )
+
+    @property
+    def strict(self) -> str | None:
+        """Name of the strict protocol that divides as this paper's protocol does, with the same labels."""
+        strict = PRINTED.get(self.protocol)
+        return replace(self, protocol=strict).name if strict else None
 
     @classmethod
     def parse(cls, name: str) -> "Division":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from unimontage.config.protocols import POOLED, Division
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import COMPRESSED, Job, Plan, compressor_name
 
@@ -137,6 +138,30 @@ class Inputs:
         """Pooled scores of all targets of a comparison."""
         pattern = self._paths.pooled.replace("{comparison}", wildcards.comparison)
         return [pattern.format(dataset=d, task=t, protocol=p) for d, t, p in self._plan.targets(wildcards.comparison)]
+
+    def contrasted(self, wildcards: Wildcards) -> list[dict[str, object]]:
+        """Predictions under a paper's protocol and the strict one, where articles score all test windows together."""
+        comparison, pattern = wildcards.comparison, self._paths.predictions(wildcards.comparison)
+        together = self._plan.distilled(comparison)
+        found = []
+        for dataset, task, printed, strict, arm in self._plan.contrasts(comparison):
+            if together or Division.parse(printed).protocol in POOLED:
+                pair = {"arm": arm, "windows": [self._windows(dataset, s) for s in self._plan.subjects(dataset)]}
+                for side, protocol in (("printed", printed), ("strict", strict)):
+                    known = {"dataset": dataset, "task": task, "protocol": protocol, "arm": arm}
+                    shards = self._plan.shards(protocol, dataset)
+                    pair[side] = [pattern.format(**known, subjects=shard) for shard in shards]
+                found.append(pair)
+        return found
+
+    def measured(self, wildcards: Wildcards) -> list[str]:
+        """Tables of a run that hold what was measured of published numbers."""
+        plan = self._plan
+        has = {"results": lambda c: True, "published": plan.nightly, "distilled": plan.distilled}
+        has["efficiency"] = lambda c: plan.nightly(c) and plan.networks(c)
+        return [
+            self._paths.table("csv", part).format(comparison=c) for c in plan.active() for part in has if has[part](c)
+        ]
 
     def selections(self, wildcards: Wildcards) -> list[str]:
         """Choices of windows that the arms of a comparison were pre-trained on."""

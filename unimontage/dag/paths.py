@@ -141,6 +141,10 @@ class Paths:
         """A part of a comparison's tables: results, differences from the reference arm, what leakage is worth, ..."""
         return f"{self.root}/tables/{{comparison}}/{part}.{suffix}"
 
+    def ledger(self, suffix: str) -> str:
+        """Every published number, and what the run has measured of it."""
+        return f"{self.root}/tables/ledger.{suffix}"
+
     target_figures = ("accuracies", "confusion", "learning")
     recipe_figures = ("pretraining", "embedding", "alignment", "task_weights")
 

@@ -315,10 +315,20 @@ class Plan:
         alignments = {arm: self.config.recipes[self.config.arms[arm].recipe].alignment for arm in arms}
         return {arm: (alignment.rows, alignment.dimension) for arm, alignment in alignments.items()}
 
+    def contrasts(self, comparison: str) -> Iterator[tuple[str, str, str, str, str]]:
+        """Dataset, task, paper's protocol, the strict one of the same folds, and arm, where it runs under both."""
+        for dataset, task, printed in self.targets(comparison):
+            strict = Division.parse(printed).strict
+            both = self._arms.get((comparison, dataset, task, strict), ())
+            yield from (
+                (dataset, task, printed, strict, arm)
+                for arm in self.arms(comparison, dataset, task, printed)
+                if arm in both
+            )
+
     def contrasted(self, comparison: str) -> bool:
-        """Whether a comparison runs the paper's protocol beside the strict one of the same folds."""
-        protocols = {protocol for _, _, protocol in self.targets(comparison)}
-        return any({printed, strict} <= protocols for printed, strict in PRINTED.items())
+        """Whether an arm of a comparison runs under a paper's protocol and the strict one of the same folds."""
+        return any(self.contrasts(comparison))
 
     def active(self) -> tuple[str, ...]:
         """Comparisons that compare something."""

@@ -1,6 +1,7 @@
 """Final files of a run, by what the user asks for."""
 
 from unimontage.config.recipes import AlignedRecipe, UnivariateRecipe
+from unimontage.dag.fillers import stands_for
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import TRAINING_SUBJECTS, WHOLE, Plan
 
@@ -44,7 +45,8 @@ class Targets:
             for c in self._plan.active()
             if self._plan.distilled(c)
         ]
-        return tables + contrasts + published + measured + distilled
+        ledger = [self._paths.ledger("html")] if stands_for(self._plan, self._plan.active()) else []
+        return tables + contrasts + published + measured + distilled + ledger
 
     def figures(self) -> list[str]:
         """Every figure."""

@@ -261,7 +261,7 @@ def pooled_scores(predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, cl
     UserError
         If predictions and labels do not fit.
     """
-    return _by_run(_pool(predictions, truth, classes))
+    return _by_run(pool_of(predictions, truth, classes))
 
 
 def summarise_pooled(
@@ -293,7 +293,7 @@ def summarise_pooled(
         training; ``ci_low`` and ``ci_high`` are a BCa interval of the mean over runs, had other subjects been tested. A
         subject is drawn with all its windows, because windows of one night are no independent observations.
     """
-    pool = _pool(predictions, truth, classes)
+    pool = pool_of(predictions, truth, classes)
     root = int(rng.integers(2**32))
     scores = _by_run(pool)
     rows = []
@@ -302,7 +302,7 @@ def summarise_pooled(
         reasons = [reason for reason in group["reason"] if reason]
         lost = f"undefined in {len(reasons)} of {len(group)} runs: {reasons[0]}" if reasons else ""
         interval = bca_interval_of(
-            lambda draws, metric=metric: _mean_over_runs(pool.metric(metric, draws)),
+            lambda draws, metric=metric: mean_over_runs(pool.metric(metric, draws)),
             len(pool.subjects),
             resamples,
             confidence,
@@ -319,8 +319,8 @@ def summarise_pooled(
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
-def _pool(predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, names: Sequence[str]) -> Pool | ValuePool:
-    """Target values stand in a DataFrame, class ids in a Series."""
+def pool_of(predictions: pd.DataFrame, truth: pd.Series | pd.DataFrame, names: Sequence[str]) -> Pool | ValuePool:
+    """Test windows of a job; target values stand in a DataFrame, class ids in a Series."""
     return (ValuePool if isinstance(truth, pd.DataFrame) else Pool)(predictions, truth, names)
 
 
@@ -331,7 +331,7 @@ def _by_run(pool: Pool | ValuePool) -> pd.DataFrame:
     return table[[*RUN, "metric", "value", "reason"]]
 
 
-def _mean_over_runs(values: np.ndarray) -> np.ndarray:
+def mean_over_runs(values: np.ndarray) -> np.ndarray:
     """Mean of (B, S) over the runs in which it is defined; NaN where it is in none."""
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):

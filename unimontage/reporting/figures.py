@@ -308,34 +308,38 @@ def protocol_contrast_figure(
     Parameters
     ----------
     contrast : DataFrame
-        From `unimontage.reporting.tables.protocol_contrast`.
+        From `unimontage.reporting.contrast.contrast_table`; each metric has axes of its own.
     synthetic : bool
         Stamp the figure.
     title : str
     """
-    figure = new_figure(8.0, 1.8 + 0.34 * len(contrast), title, synthetic)
-    axes = tidy(figure.subplots())
+    parts = [part for _, part in contrast.groupby("metric", sort=False)] or [contrast]
+    figure = new_figure(8.0, 1.2 + 0.6 * len(parts) + 0.34 * len(contrast), title, synthetic)
+    sizes = {"height_ratios": [1 + len(part) for part in parts]}
+    for axes, part in zip(figure.subplots(len(parts), squeeze=False, gridspec_kw=sizes)[:, 0], parts, strict=True):
+        _contrast_lines(tidy(axes), part)
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _contrast_lines(axes: Axes, contrast: pd.DataFrame) -> None:
+    """One metric's lines, each with the difference and its interval at the end."""
     heights = np.arange(len(contrast))[::-1]
     axes.hlines(heights, contrast["strict"], contrast["paper"], color=QUIET, linewidth=2, zorder=1)
     axes.scatter(contrast["strict"], heights, color=BLUE, s=44, zorder=2, label="strict protocol")
     axes.scatter(contrast["paper"], heights, color=ORANGE, s=44, marker="D", zorder=2, label="paper's protocol")
     for height, (_, row) in zip(heights, contrast.iterrows(), strict=True):
-        axes.annotate(
-            f"{row['leakage']:+.{scale_of(row['metric']).coarse}f}",
-            (max(row["strict"], row["paper"]), height),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
-    names = contrast[["dataset", "task", "protocol", "arm"]].agg(", ".join, axis=1)
-    axes.set_yticks(heights, names)
-    axes.margins(x=0.12)
+        digits, end = scale_of(row["metric"]).coarse, max(row["strict"], row["paper"])
+        text = f"{row['leakage']:+.{digits}f}"
+        if not pd.isna(row["ci_low"]):
+            text += f" ({row['ci_low']:+.{digits}f} to {row['ci_high']:+.{digits}f})"
+        axes.annotate(text, (end, height), xytext=(9, 0), textcoords="offset points", va="center", fontsize=9)
+    axes.set_yticks(heights, contrast[["dataset", "task", "protocol", "arm", "scored"]].agg(", ".join, axis=1))
+    axes.margins(x=0.5, y=0.2)
     metric = contrast["metric"].iloc[0] if len(contrast) else "score"
     percent = scale_of(metric).percent
     axes.set_xlabel(f"mean {name_of(metric)}" + (" in percent; the numbers are points" if percent else ""))
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return figure
 
 
 def _losses(axes: Axes, history: pd.DataFrame) -> None:

@@ -87,6 +87,10 @@ COLUMNS = (
     Column("protocol", "Protocol", _plain, text=False),
     Column("arm", "Arm", _plain),
     Column("reference", "Against", _plain),
+    Column("scored", "Scored", _plain),
+    Column("strict", "Strict", _mean),
+    Column("paper", "Paper prot.", _mean),
+    Column("leakage", "Leakage", _change),
     Column("mean", "{metric}", _mean),
     Column("points", "{points}", _change),
     Column("ci_low", "{confidence:.0%} interval", _interval),
@@ -95,10 +99,7 @@ COLUMNS = (
     Column("chance", "Chance", _spread),
     Column("p", "p", _p),
     Column("p_holm", "p (Holm)", _p),
-    Column("strict", "Strict", _mean),
     Column("paper_protocol", "Paper prot.", _mean),
-    Column("paper", "Paper prot.", _mean),
-    Column("leakage", "Leakage", _change),
     Column("published", "Published", _published),
     Column("difference", "Diff.", _change),
     Column("accuracy", "Accuracy", _other("accuracy"), text=False),
@@ -153,7 +154,7 @@ def to_text(table: pd.DataFrame) -> str:
     return "\n".join([*lines, *remarks_lines(notes)])
 
 
-def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic: bool) -> str:
+def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic: bool, above: str = "") -> str:
     """Tables as one self-contained page: sortable by their headings, readable on a phone.
 
     Parameters
@@ -164,6 +165,8 @@ def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic
         Heading of the page.
     synthetic : bool
         Whether the page must say SYNTHETIC; a table whose ``data`` column says so does in any case.
+    above : str
+        HTML that stands above the tables.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic
         HTML without any external asset.
     """
     tables = [tables] if isinstance(tables, pd.DataFrame) else tables
-    content = "\n".join(map(_html, tables))
+    content = "\n".join([above, *map(_html, tables)])
     return page(content, title, synthetic or any(map(_synthetic, tables)))
 
 
@@ -221,7 +224,10 @@ def _subtitle(table: pd.DataFrame) -> str:
     percent, points = (" in percent", " in points") if scale.percent else ("", "")
     lower = " Lower is better." if scale.lower_is_better else ""
     if "leakage" in table.columns:
-        return f"Mean {metric}{unit}{percent} under both protocols; leakage is their difference{points}.{lower}"
+        return (
+            f"Mean {metric}{percent} under both protocols; leakage is their difference{points}, by subject or over all "
+            f"test windows together, with its interval over the n subjects.{lower}"
+        )
     if "points" in table.columns:
         return f"Differences of {metric}{unit}{points}, subject by subject; n subjects; Holm within a protocol.{lower}"
     derived = " ~ marks a value computed from a printed gain." if (table["origin"] == "derived").any() else ""

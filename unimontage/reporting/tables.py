@@ -1,7 +1,6 @@
 """Result tables: what was measured, how sure it is, what chance gives, and what was published."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from unimontage.evaluation.scales import scale_of
 from unimontage.reporting.published import VALUES, PublishedValue, lookup
 from unimontage.reporting.rendering import to_html, to_text
 
-__all__ = ["differences_table", "kind_of_data", "protocol_contrast", "results_table", "to_html", "to_text"]
+__all__ = ["differences_table", "kind_of_data", "results_table", "to_html", "to_text"]
 
 ROW = ["dataset", "task", "protocol", "arm"]
 STRICT_FIRST = ("strict_official", "strict_trial", "seed_9_6", "strict_loso", "strict_subject")
@@ -46,9 +45,10 @@ def results_table(
     DataFrame
         Columns ``dataset, task, protocol, arm, unit, metric, mean, ci_low, ci_high, confidence, sd, n, chance,
         paper_protocol`` (mean of the same arm under the paper's protocol), ``published, origin, difference`` (mean
-        minus published, in points), the means of the other metrics of the same kind, ``sd_folds, sd_seeds``, ``data``
-        (SYNTHETIC or real) and ``note`` (remarks, one a line). Numbers are multiplied by the metric's
-        `unimontage.evaluation.scales.Scale`: fractions are in percent, errors and correlations as they are.
+        minus published, in points), the means of the other metrics of the same kind, ``sd_folds, sd_seeds``, ``row``
+        (the arm's ``paper``), ``kept_pct``, ``data`` (SYNTHETIC or real) and ``note`` (remarks, one a line). Numbers
+        are multiplied by the metric's `unimontage.evaluation.scales.Scale`: fractions are in percent, errors and
+        correlations as they are.
 
     Raises
     ------
@@ -63,37 +63,15 @@ def results_table(
     table = table.rename(columns={"n_subjects": "n"})
     table[["mean", "ci_low", "ci_high", "sd", "sd_folds", "sd_seeds", "chance"]] *= scale_of(metric).factor
     table = _with_published(table, tuple(published), metric)
-    table = table.assign(data=data, paper_protocol=_under_paper_protocol(table))
+    known = {"row": _known(table, "paper_key"), "kept_pct": _known(table, "kept_pct")}
+    table = table.assign(**known, data=data, paper_protocol=_under_paper_protocol(table))
     kind = REGRESSION_METRICS if metric in REGRESSION_METRICS else METRICS
     others = [name for name in kind if name != metric]
     table = table.join(_means(chosen, others), on=ROW)
     head = [*ROW, "unit", "metric", "mean", "ci_low", "ci_high", "confidence", "sd", "n", "chance", "paper_protocol"]
     return _ordered(table)[
-        [*head, "published", "origin", "difference", *others, "sd_folds", "sd_seeds", "data", "note"]
+        [*head, "published", "origin", "difference", *others, "sd_folds", "sd_seeds", "row", "kept_pct", "data", "note"]
     ]
-
-
-def protocol_contrast(table: pd.DataFrame) -> pd.DataFrame:
-    """What leakage is worth: mean under a paper's protocol minus mean under the strict one that divides likewise.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `results_table`.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``dataset, task, protocol`` (the strict one), ``arm, metric``, the means ``strict`` and ``paper``,
-        ``leakage``, their difference, and ``data``. Only arms that ran under both, with the same labels, have a row.
-    """
-    keys = ["dataset", "task", "protocol", "arm", "metric", "data"]
-    printed = table.assign(protocol=table["protocol"].map(_strict_twin)).dropna(subset="protocol")
-    contrast = table[[*keys, "mean"]].merge(printed[[*keys, "mean"]], on=keys, suffixes=("_strict", "_paper"))
-    contrast = contrast.rename(columns={"mean_strict": "strict", "mean_paper": "paper"})
-    contrast = contrast.dropna(subset=["strict", "paper"])
-    contrast["leakage"] = contrast["paper"] - contrast["strict"]
-    return contrast[[*keys[:-1], "strict", "paper", "leakage", "data"]].reset_index(drop=True)
 
 
 def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", unit: str = "window") -> pd.DataFrame:
@@ -170,7 +148,7 @@ def _known(table: pd.DataFrame, column: str) -> list:
 
 def _under_paper_protocol(table: pd.DataFrame) -> pd.Series:
     """Mean of the same arm under the paper's protocol: beside the strict protocols, and on its own rows."""
-    printed = table["protocol"].map(_strict_twin)
+    printed = table["protocol"].map(lambda protocol: Division.parse(protocol).strict)
     keys = ["dataset", "task", "arm", "family"]
     family = table.assign(family=_family(table["protocol"]))
     means = family[printed.notna()].set_index(keys)["mean"].rename("paper_protocol")
@@ -182,13 +160,6 @@ def _family(protocols: pd.Series) -> pd.Series:
     divisions = protocols.map(Division.parse)
     kinds = dict.fromkeys(BY_SUBJECT, "subjects") | dict.fromkeys(OFFICIAL, "official")
     return divisions.map(lambda division: (kinds.get(division.protocol, ""), division.percent, division.unit))
-
-
-def _strict_twin(protocol: str) -> str | None:
-    """Name of the strict protocol that divides windows as a paper's protocol does, with the same label budget."""
-    division = Division.parse(protocol)
-    strict = PRINTED.get(division.protocol)
-    return replace(division, protocol=strict).name if strict else None
 
 
 def _means(summaries: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:

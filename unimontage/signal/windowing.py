@@ -1,17 +1,23 @@
 """Windows of a recording: where they lie, their samples, and a fingerprint of what they hold."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
+from unimontage.signal.landmarks import landmarks
 
 PLACE = ("trial", "onset_s", "duration_s")
 """Columns of a trial table that say which trial and where; all others are labels."""
 RESOLUTION_UV = 0.01
 """Amplitude to which contents are compared; below the step of every amplifier and above the rounding of float32."""
 
+DIGITS = 16
+"""Of a digest, before the landmarks."""
+STILL = "0" * DIGITS
+"""Digest of a window in which nothing moves: a flat line of one recording is no copy of another's."""
 LACKING = -(2.0**62)
 """Level that stands for NaN in a digest, far from that of any voltage."""
 
@@ -102,7 +108,7 @@ def gather(data: np.ndarray, start_samples: np.ndarray, length: int) -> np.ndarr
 
 
 def digests(signal: np.ndarray) -> np.ndarray:
-    """Fingerprint of each window's content, equal for windows that agree to 0.01 microvolt.
+    """Fingerprint of each window's content, equal for windows that agree to 0.01 microvolt, and its landmarks.
 
     Parameters
     ----------
@@ -112,16 +118,27 @@ def digests(signal: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of str, shape (N,)
-        16 hexadecimal digits: 64 bits, so two of a million different windows collide with probability 3e-8.
+        16 hexadecimal digits: 64 bits, so two of a million different windows collide with probability 3e-8. Then, as
+        many for each, the window's `unimontage.signal.landmarks`, which `marks_of` reads.
     """
     # A hash reads its bytes one after the other: there is no batched form, and the loop costs no more than the hash.
-    return np.array([_digest(window) for window in signal], dtype="U16")
+    return np.array([_digest(window) for window in signal], dtype="U")
+
+
+def marks_of(digests: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks in the digests of windows, and the position of the digest that each is from, shapes (M,)."""
+    marks = [digest[DIGITS:] for digest in digests]
+    counts = np.array([len(text) // DIGITS for text in marks], dtype=np.int64)
+    return np.frombuffer(bytes.fromhex("".join(marks)), dtype=">u8"), np.repeat(np.arange(len(marks)), counts)
 
 
 def _digest(window: np.ndarray) -> str:
     levels = np.rint(window.astype(np.float64) / RESOLUTION_UV)
+    if np.array_equal(levels, np.broadcast_to(levels[:, :1], levels.shape), equal_nan=True):
+        return STILL
+    marks = landmarks(levels).astype(">u8").tobytes().hex()
     levels = np.nan_to_num(levels, copy=False, nan=LACKING).astype("<i8")
-    return hashlib.blake2b(levels.tobytes(), digest_size=8).hexdigest()
+    return hashlib.blake2b(levels.tobytes(), digest_size=DIGITS // 2).hexdigest() + marks
 
 
 def _samples(seconds: float, sfreq_hz: float, key: str, where: str) -> int:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from unimontage.config.protocols import ACROSS_SUBJECTS, PRINTED, Division
 from unimontage.errors import UserError
-from unimontage.splits.audit import Leak, audit_fold, audit_normalisation, audit_pretraining
+from unimontage.splits.audit import Leak, audit_fold, audit_labels, audit_normalisation, audit_pretraining
 from unimontage.splits.files import Table, ids_by_role, read_table, require_same_tables
 from unimontage.stages.request import Request, logger
 from unimontage.windows import WindowStore
@@ -72,6 +72,8 @@ def _leaks(
     between = Division.parse(split.facts["protocol"]).protocol in ACROSS_SUBJECTS
     within = audit_fold(pd.concat([train, val]), test, fold=fold, samples=samples, between_subjects=between)
     within += audit_normalisation(split.facts["normalisation"], fold=fold, test=test)
+    test_rows = split.rows[(split.rows["fold"] == fold) & (split.rows["role"] == "test")]
+    within += audit_labels(test_rows, fold=fold)
     found = [("training", leak) for leak in within]
     for path, ids in seen:
         found += [(f"{path.parent.name}/{path.stem}", leak) for leak in audit_pretraining(ids.rows, test, fold=fold)]

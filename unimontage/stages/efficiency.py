@@ -10,6 +10,7 @@ from unimontage.datasets import facts
 from unimontage.evaluation.efficiency import profile
 from unimontage.reporting.published_rendering import efficiency_html, efficiency_text
 from unimontage.reporting.published_tables import efficiency_table
+from unimontage.reporting.tables import REAL, SYNTHETIC
 from unimontage.stages.evaluate import write_text
 from unimontage.stages.request import Request
 from unimontage.training.answer import AlignedStart
@@ -49,7 +50,8 @@ def measure(request: EfficiencyRequest) -> None:
             model = _network(arm, start, pool, classes).to(device)
             rows.append({"row": arm.paper or name, "dataset": dataset} | profile(model, example))
     table = efficiency_table(pd.DataFrame(rows))
-    write_text(request.csv, table.to_csv(index=False))
+    data = SYNTHETIC if request.synthetic else REAL
+    write_text(request.csv, table.assign(data=data).to_csv(index=False))
     write_text(request.html, efficiency_html(table, request.title, request.synthetic))
     write_text(request.txt, efficiency_text(table))
 

@@ -16,8 +16,7 @@ from unimontage.evaluation.aggregate import (
     summarise,
     with_rating_mean,
 )
-from unimontage.reporting.figures import protocol_contrast_figure
-from unimontage.reporting.tables import SYNTHETIC, differences_table, protocol_contrast, results_table, to_html, to_text
+from unimontage.reporting.tables import differences_table, results_table, to_html, to_text
 from unimontage.splits.files import Table, read_table, write_table
 from unimontage.stages.request import Request, logger
 from unimontage.windows import WindowStore
@@ -47,16 +46,6 @@ class TableRequest(Request):
     txt: Path
     differences_csv: Path
     differences_html: Path
-
-
-class ContrastRequest(Request):
-    """Tabulate the paper's protocol beside the strict one."""
-
-    results: Path
-    title: str
-    csv: Path
-    html: Path
-    figure: Path
 
 
 def score(request: ScoreRequest) -> None:
@@ -132,17 +121,6 @@ def tabulate(request: TableRequest) -> None:
     write_text(request.differences_html, to_html(differences, title, synthetic))
     texts = ["\n\n".join(to_text(table) for table in tables) for tables in (results, differences)]
     write_text(request.txt, f"{request.title}\n{texts[0]}\n\n{title}\n{texts[1]}\n")
-
-
-def contrast(request: ContrastRequest) -> None:
-    """Write what the paper's protocol gives more than the strict one: the leakage, in points."""
-    results = pd.read_csv(request.results)
-    table = protocol_contrast(results)
-    synthetic = bool((results["data"] == SYNTHETIC).any())
-    write_text(request.csv, table.to_csv(index=False))
-    write_text(request.html, to_html(table, request.title, synthetic))
-    with atomic(request.figure) as aside:
-        protocol_contrast_figure(table, synthetic=synthetic).savefig(aside, format="png")
 
 
 def owners(arms: Sequence[str], files: Sequence[object]) -> np.ndarray:

@@ -237,7 +237,7 @@ def _write(
     first: int,
 ) -> tuple[dict[str, list[float]], np.ndarray]:
     """Write windows as they pass by, NaN in all columns but those given; their scale and their digests."""
-    sample, digest = ScaleSample(len(table), samples), np.empty(len(table), dtype="U16")
+    sample, digest = ScaleSample(len(table), samples), np.empty(len(table), dtype=object)
     for rows, present in windows_of(stretches, table["start_sample"].to_numpy(), samples):
         windows = np.full((len(rows), writer.channels, samples), np.nan, dtype=np.float32)
         windows[:, columns] = present

@@ -26,7 +26,7 @@ class WindowStore:
         Microvolt; read from the file only where it is indexed. N may be 0, in the store of a group without patients.
     table : DataFrame, N rows
         ``window`` (id ``dataset/subject/session/trial/k``), ``session``, ``trial``, ``start_s`` within the trial,
-        ``start_sample`` within the session, ``digest`` of the content, then one column a label.
+        ``start_sample`` within the session, ``digest`` of the content with its landmarks, then one column a label.
     channels : tuple of str
         Canonical electrode names, in the order of axis 1.
     sfreq_hz : float
