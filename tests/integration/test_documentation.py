@@ -193,6 +193,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "pretrain": len(starts) * len(config.seeds),
         "score": len(targets),
         "figures": len(targets),
+        "ranks": sum(len(plan.arms(*target)) > 3 for target in targets),
         "attention": sum(bool(plan.attentive(*target)) for target in targets),
         "pretraining_figure": whole,
         "embedding": whole,
@@ -301,7 +302,7 @@ def test_the_results_are_where_the_documentation_says():
     known += [paths.table(suffix, part) for part in ("published", "efficiency") for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
     known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
-    of_target = (*paths.target_figures, "attention", "classes", "hypnogram")
+    of_target = (*paths.target_figures, "ranks", "attention", "classes", "hypnogram")
     known += [paths.figure(name) for name in (*of_target, *paths.recipe_figures)]
     folders = [paths.twin, "/resume/", paths.log("{rule}", "x"), paths.benchmark("{rule}", "x")]
     assert paths.resume("/x") == "/resume/x"

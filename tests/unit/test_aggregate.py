@@ -5,13 +5,13 @@ import pytest
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import (
     mean_of_tasks,
-    paired_differences,
     per_subject,
     score_predictions,
     summarise,
     with_rating_mean,
 )
 from unimontage.evaluation.metrics import METRICS, score
+from unimontage.evaluation.paired import paired_differences
 
 CLASSES = ("low", "high")
 

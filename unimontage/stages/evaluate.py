@@ -10,14 +10,22 @@ from unimontage.config.evaluation import Evaluation
 from unimontage.datasets import facts
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import (
-    paired_differences,
     per_subject,
     score_predictions,
     summarise,
     with_rating_mean,
 )
+from unimontage.evaluation.paired import paired_differences
 from unimontage.reporting.figures import protocol_contrast_figure
-from unimontage.reporting.tables import SYNTHETIC, differences_table, protocol_contrast, results_table, to_html, to_text
+from unimontage.reporting.tables import (
+    SYNTHETIC,
+    differences_table,
+    kind_of_data,
+    protocol_contrast,
+    results_table,
+    to_html,
+    to_text,
+)
 from unimontage.splits.files import Table, read_table, write_table
 from unimontage.stages.request import Request, logger
 from unimontage.windows import WindowStore
@@ -62,7 +70,7 @@ class ContrastRequest(Request):
 def score(request: ScoreRequest) -> None:
     """Join predictions with the truth and score every fold and seed of every arm and subject."""
     truths: dict[str, pd.Series] = {}
-    parts, synthetic, splits = [], set(), {}
+    parts, splits = [], {}
     for arm, path in zip(owners(request.arms, request.predictions), request.predictions, strict=True):
         predictions = read_table(path)
         task = predictions.facts["task"]
@@ -71,13 +79,10 @@ def score(request: ScoreRequest) -> None:
         classes = predictions.facts["classes"]
         scores = score_predictions(predictions.rows, truths[task], classes)
         parts.append(scores.assign(**_identity(predictions, arm), kept_pct=request.kept[arm]))
-        synthetic.add(predictions.facts["synthetic"])
         splits[str(path)] = predictions.facts["split_sha256"]
-    write_table(
-        request.scores,
-        pd.concat(parts, ignore_index=True),
-        {"synthetic": any(synthetic), "splits": splits, "code": request.code},
-    )
+    scores = pd.concat(parts, ignore_index=True)
+    synthetic = kind_of_data(scores) == SYNTHETIC
+    write_table(request.scores, scores, {"synthetic": synthetic, "splits": splits, "code": request.code})
     logger.info("%d predictions files", len(parts))
 
 
