@@ -44,6 +44,7 @@ NOT_RUN = {
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",
     r"unimontage results results/\w+|tensorboard .*": "wants a finished run",
     r"snakemake --unlock": "wants a locked folder",
+    r"python -m benchmarks\..*": "takes minutes to hours",
     r"(pytest|pre-commit) .*": "runs or changes the developer's own checkout",
 }
 NOT_THERE = {
