@@ -45,6 +45,34 @@ rule figures:
         "../workflow/scripts/figures.py"
 
 
+rule ranks:
+    """Which arms can be told apart on a target, where more than three meet."""
+    input:
+        scores=paths.scores,
+    output:
+        table=paths.ranks,
+        figure=report(
+            paths.figure("ranks"),
+            caption="../workflow/report/critical_differences.rst",
+            category="Results",
+            labels=target_labels,
+        ),
+    params:
+        evaluation=plain(experiment.evaluation),
+        code=fingerprint("stages.ranks"),
+    log:
+        paths.log("ranks", "comparison", "dataset", "task", "protocol"),
+    benchmark:
+        paths.benchmark("ranks", "comparison", "dataset", "task", "protocol")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/ranks.py"
+
+
 rule attention:
     """Attention that electrodes receive, on the scalp."""
     input:

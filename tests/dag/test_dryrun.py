@@ -81,6 +81,7 @@ def expected(plan):
         **{name: len(found) for name, found in jobs.items()},
         "score": len(set(places)),
         "figures": len(set(places)),
+        "ranks": len({place for place in places if len(plan.arms(*place)) > 3}),
         "attention": len({place for place in places if plan.attentive(*place)}),
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),

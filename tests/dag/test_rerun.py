@@ -73,7 +73,7 @@ targets = [
 starts = plan.pretrainings()
 jobs = {
     **dict.fromkeys(("twin", "locate", "preprocess"), per_dataset),
-    **dict.fromkeys(("audit", "score", "figures", "attention", "pooled", "nights"), targets),
+    **dict.fromkeys(("audit", "score", "figures", "ranks", "attention", "pooled", "nights"), targets),
     "split": [target | {"subject": "s01"} for target in targets],
     **dict.fromkeys(("corpus", "pretrain", "pretraining_figure", "embedding"), starts),
     **dict.fromkeys(("alignment_figure", "task_weights_figure"), starts),

@@ -45,6 +45,7 @@ NOT_RUN = {
     "jobs are counted from the plan below, in a way that is held against the dry run of open.yaml",
     r"unimontage (results|explain|ledger) results/.*|tensorboard .*": "wants a finished run",
     r"snakemake --unlock": "wants a locked folder",
+    r"python -m benchmarks\..*": "takes minutes to hours",
     r"(pytest|pre-commit) .*": "runs or changes the developer's own checkout",
 }
 NOT_THERE = {
@@ -194,6 +195,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "pretrain": len(starts) * len(config.seeds),
         "score": len(targets),
         "figures": len(targets),
+        "ranks": sum(len(plan.arms(*target)) > 3 for target in targets),
         "attention": sum(bool(plan.attentive(*target)) for target in targets),
         "pretraining_figure": whole,
         "embedding": whole,
@@ -304,7 +306,7 @@ def test_the_results_are_where_the_documentation_says():
     known += [paths.ledger(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
     known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
-    of_target = (*paths.target_figures, "attention", "classes", "hypnogram")
+    of_target = (*paths.target_figures, "ranks", "attention", "classes", "hypnogram")
     known += [paths.figure(name) for name in (*of_target, *paths.recipe_figures)]
     folders = [paths.twin, "/configurations/", "/resume/"]
     folders += [jobs("{rule}", "x") for jobs in (paths.record, paths.log, paths.benchmark)]

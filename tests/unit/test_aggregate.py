@@ -5,13 +5,13 @@ import pytest
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import (
     mean_of_tasks,
-    paired_differences,
     per_subject,
     score_predictions,
     summarise,
     with_rating_mean,
 )
 from unimontage.evaluation.metrics import METRICS, score
+from unimontage.evaluation.paired import paired_differences
 
 CLASSES = ("low", "high")
 
@@ -256,3 +256,58 @@ def test_a_subject_undefined_in_one_arm_leaves_the_pair():
     assert row["n_subjects"] == 2
     assert row["difference"] == pytest.approx(-0.15)
     assert "undefined for 1 of 3 subjects" in row["reason"]
+
+
+def compared(table, reference="full"):
+    return paired_differences(table, reference, resamples=100, confidence=0.95, rng=np.random.default_rng(0))
+
+
+def test_the_effect_of_a_difference_has_its_direction():
+    full = np.array([0.6, 0.7, 0.8, 0.9, 0.75, 0.5])
+    found = compared(
+        subject_table({"full": full, "better": np.add(full, [0.1, 0.05, 0.02, 0.1, 0.1, 0.05]), "worse": full - 0.1})
+    )
+    better, worse = found.iloc[0], found.iloc[1]
+    assert better["rank_biserial"] == 1
+    assert better["hedges_g"] > 1
+    assert worse["rank_biserial"] == -1
+    assert np.isnan(worse["hedges_g"])  # every subject loses the same
+    assert "no interval and no g: every subject has the same value" in worse["reason"]
+
+
+def test_the_table_says_which_p_are_exact():
+    rng = np.random.default_rng(3)
+    for subjects, flips in {13: "all 8192", 14: "9999 drawn"}.items():
+        found = compared(subject_table({"full": rng.random(subjects), "gcn": rng.random(subjects)}))
+        assert found["flips"].tolist() == [flips]
+
+
+def test_one_subject_gives_a_difference_and_the_reasons_for_the_rest():
+    row = compared(subject_table({"full": [0.6], "gcn": [0.5]})).iloc[0]
+    assert row["difference"] == pytest.approx(-0.1)
+    assert row[["sd", "ci_low", "hedges_g", "rank_biserial", "p", "p_holm"]].isna().all()
+    assert (row["n_subjects"], row["flips"], row["tests"]) == (1, "", 0)
+    assert row["reason"] == "no interval and no g: fewer than 3 subjects; no test: fewer than 2 subjects"
+
+
+def test_arms_that_tie_everywhere_do_not_differ():
+    row = compared(subject_table({"full": [0.6, 0.7, 0.8, 0.9, 0.5, 0.4], "gcn": [0.6, 0.7, 0.8, 0.9, 0.5, 0.4]})).iloc[
+        0
+    ]
+    assert (row["difference"], row["p"], row["p_holm"], row["rank_biserial"]) == (0, 1, 1, 0)
+    assert "every subject has the same value" in row["reason"]
+
+
+def test_ties_are_ties_although_they_differ_by_rounding():
+    """0.7 - 0.6 and 0.8 - 0.7 are not the same number to a computer."""
+    row = compared(subject_table({"full": [0.6, 0.8, 0.2, 0.9], "gcn": [0.7, 0.7, 0.3, 0.8]})).iloc[0]
+    assert (row["p"], row["rank_biserial"]) == (1, 0)
+
+
+def test_a_family_too_large_for_its_subjects_says_so():
+    rng = np.random.default_rng(0)
+    table = subject_table({name: rng.random(8) for name in ("full", *(f"a{k}" for k in range(9)))})
+    found = compared(table)
+    assert found["tests"].eq(9).all()
+    assert found["reason"].eq("with 8 subjects and 9 tests p (Holm) cannot fall below 0.07").all()
+    assert compared(table[table["arm"].isin(["full", "a0"])])["reason"].eq("").all()

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from unimontage.errors import UserError
-from unimontage.evaluation.aggregate import paired_differences, summarise
+from unimontage.evaluation.aggregate import summarise
+from unimontage.evaluation.paired import paired_differences
 from unimontage.evaluation.scales import scale_of
 from unimontage.reporting import distill_figures as draw
 from unimontage.reporting.distill_rendering import claims, distill_html, distill_text

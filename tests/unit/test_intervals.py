@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from unimontage.evaluation.intervals import bca_interval, bca_interval_of, holm, named_generator, sign_flip_p
+from unimontage.evaluation.intervals import bca_interval, bca_interval_of, holm, named_generator, sign_flip
 
 
 def test_the_interval_is_scipys_bca():
@@ -36,8 +36,9 @@ def test_no_interval_comes_with_a_reason(values, reason):
 
 def test_all_signs_are_listed_for_few_subjects():
     # All five differ the same way: of 32 sign patterns two are as extreme.
-    p, reason = sign_flip_p(np.array([0.1, 0.2, 0.3, 0.1, 0.2]), np.random.default_rng(0))
+    p, flips, least, reason = sign_flip(np.array([0.1, 0.2, 0.3, 0.1, 0.2]), np.random.default_rng(0))
     assert p == pytest.approx(2 / 32)
+    assert (flips, least) == ("all 32", 2 / 32)
     assert "0.0625" in reason
 
 
@@ -46,21 +47,22 @@ def test_the_exact_p_counts_sign_patterns_by_hand():
     signs = np.array(np.meshgrid(*[[-1, 1]] * 7)).reshape(7, -1)
     sums = (signs * differences[:, None]).sum(0)
     expected = (np.abs(sums) >= abs(differences.sum()) - 1e-12).mean()
-    assert sign_flip_p(differences, np.random.default_rng(0)) == (pytest.approx(expected), "")
+    assert sign_flip(differences, np.random.default_rng(0)).p == pytest.approx(expected)
 
 
 def test_thirteen_subjects_are_exact_and_fourteen_are_drawn():
     rng = np.random.default_rng(3)
     differences = rng.normal(0.05, 0.1, 14)
-    exact = {sign_flip_p(differences[:13], np.random.default_rng(seed))[0] for seed in range(3)}
-    drawn = {sign_flip_p(differences, np.random.default_rng(seed))[0] for seed in range(3)}
+    exact = {sign_flip(differences[:13], np.random.default_rng(seed)).p for seed in range(3)}
+    drawn = {sign_flip(differences, np.random.default_rng(seed)).p for seed in range(3)}
     assert len(exact) == 1
     assert len(drawn) > 1
 
 
 def test_one_subject_gives_no_test():
-    p, reason = sign_flip_p(np.array([0.1]), np.random.default_rng(0))
+    p, flips, _, reason = sign_flip(np.array([0.1]), np.random.default_rng(0))
     assert np.isnan(p)
+    assert flips == ""
     assert "fewer than 2" in reason
 
 

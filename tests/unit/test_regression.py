@@ -5,8 +5,9 @@ from scipy.stats import pearsonr
 from sklearn import metrics as sk
 
 from unimontage.errors import UserError
-from unimontage.evaluation.aggregate import paired_differences, per_subject, score_predictions, summarise
+from unimontage.evaluation.aggregate import per_subject, score_predictions, summarise
 from unimontage.evaluation.metrics import NOT_FINITE
+from unimontage.evaluation.paired import paired_differences
 from unimontage.evaluation.pooled import SUMMARY, ValuePool, pooled_scores, summarise_pooled
 from unimontage.evaluation.regression import FEW_WINDOWS, REGRESSION_METRICS, mean_guess, score_values
 from unimontage.evaluation.scales import name_of, scale_of

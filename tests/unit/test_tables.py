@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from unimontage.errors import UserError
-from unimontage.evaluation.aggregate import paired_differences, summarise, with_rating_mean
+from unimontage.evaluation.aggregate import summarise, with_rating_mean
 from unimontage.evaluation.metrics import METRICS
+from unimontage.evaluation.paired import paired_differences
 from unimontage.reporting.rendering import _runs
 from unimontage.reporting.tables import differences_table, results_table, to_html, to_text
 

@@ -137,6 +137,11 @@ class Paths:
         """Scores of all arms over all test windows of a target together."""
         return f"{self.root}/pooled/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}.parquet"
 
+    @property
+    def ranks(self) -> str:
+        """Mean ranks of the arms on a target, and which of them can be told apart."""
+        return f"{self.root}/ranks/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}.csv"
+
     def table(self, suffix: str, part: str = "results") -> str:
         """A part of a comparison's tables: results, differences from the reference arm, what leakage is worth, ..."""
         return f"{self.root}/tables/{{comparison}}/{part}.{suffix}"

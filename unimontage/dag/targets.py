@@ -5,6 +5,8 @@ from unimontage.dag.fillers import stands_for
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import TRAINING_SUBJECTS, WHOLE, Plan
 
+RANKED_FROM = 4  # arms of a target; fewer are told apart in the table of differences
+
 
 class Targets:
     """Files that the workflow's target rules ask for."""
@@ -54,7 +56,7 @@ class Targets:
             self._paths.figure(name).format(comparison=c, dataset=d, task=t, protocol=p)
             for c in self._plan.active()
             for d, t, p in self._plan.targets(c)
-            for name in (*self._paths.target_figures, *(["attention"] if self._plan.attentive(c, d, t, p) else []))
+            for name in self._of_target(c, d, t, p)
         ]
         of_nights = [
             self._paths.figure("hypnogram").format(comparison=c, dataset=d, task=t, protocol=p)
@@ -78,6 +80,12 @@ class Targets:
     def _gridded(self) -> list[str]:
         """Comparisons with arms that differ in the size of their alignment."""
         return [c for c in self._plan.active() if self._plan.nightly(c) and self._plan.sizes(c)]
+
+    def _of_target(self, *target: str) -> list[str]:
+        """Figures that a target has."""
+        ranked = ["ranks"] if len(self._plan.arms(*target)) >= RANKED_FROM else []
+        attentive = ["attention"] if self._plan.attentive(*target) else []
+        return [*self._paths.target_figures, *ranked, *attentive]
 
     def _of_recipe(self, start: dict[str, str]) -> list[str]:
         """Figures that a pre-training has."""

@@ -1,4 +1,4 @@
-"""From predictions to scores, one value a subject, summaries over subjects, and paired comparisons of arms.
+"""From predictions to scores, one value a subject, and summaries over subjects.
 
 All tables are long: one row a metric. Columns that a function does not know (dataset, task, protocol, arm, subject,
 classes, synthetic, paper_key) are taken as part of what identifies a row and are carried through.
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
-from unimontage.evaluation.intervals import bca_interval, holm, named_generator, sign_flip_p
+from unimontage.evaluation.intervals import bca_interval, named_generator
 from unimontage.evaluation.metrics import METRICS, Scores, chance, per_trial, score, subject_of, trial_of, undefined
 from unimontage.evaluation.predictions import labels_of, output_columns, targets_of
 from unimontage.evaluation.regression import mean_guess, score_values
@@ -24,12 +24,6 @@ SUMMARY_VALUES = (
     *("mean", "sd", "n_subjects", "ci_low", "ci_high", "confidence"),
     *("chance", "sd_folds", "sd_seeds", "reason"),
 )
-DIFFERENCE_VALUES = (
-    *("difference", "sd", "n_subjects", "ci_low", "ci_high", "confidence"),
-    *("p", "p_holm", "reason"),
-)
-ARM_COLUMNS = ("arm", "paper_key", "kept_pct")
-FAMILY = ("protocol", "unit", "metric")
 
 
 def score_predictions(
@@ -104,18 +98,18 @@ def per_subject(scores: pd.DataFrame) -> pd.DataFrame:
             mend="add the columns that tell the jobs apart (dataset, task, protocol, arm, subject)",
         )
     scores = scores.assign(session=scores["fold"].str.rpartition("-")[0])
-    sessions = _grouped(scores, [*keys, "seed", "session"])["value"].agg(value="mean", sd="std", n="size")
-    seeds = _grouped(sessions.reset_index(), [*keys, "seed"]).agg(
+    sessions = grouped(scores, [*keys, "seed", "session"])["value"].agg(value="mean", sd="std", n="size")
+    seeds = grouped(sessions.reset_index(), [*keys, "seed"]).agg(
         value=("value", "mean"), sd=("sd", "mean"), n=("n", "sum")
     )
-    subjects = _grouped(seeds.reset_index(), keys).agg(
+    subjects = grouped(seeds.reset_index(), keys).agg(
         value=("value", "mean"),
         sd_folds=("sd", "mean"),
         sd_seeds=("value", "std"),
         n_folds=("n", "max"),
         n_seeds=("seed", "nunique"),
     )
-    subjects["chance"] = _grouped(scores, keys)["chance"].mean()
+    subjects["chance"] = grouped(scores, keys)["chance"].mean()
     subjects["reason"] = _reasons(scores, keys, "folds").reindex(subjects.index)
     return subjects.reset_index()[[*keys, *SUBJECT_VALUES]]
 
@@ -156,7 +150,7 @@ def mean_of_tasks(subject_scores: pd.DataFrame, tasks: Sequence[str]) -> pd.Data
                 mend="average tasks that ask the same question, or none",
             )
     keys = [column for column in chosen.columns if column not in (*SUBJECT_VALUES, "task")]
-    groups = _grouped(chosen, keys)
+    groups = grouped(chosen, keys)
     means = groups[["value", "chance", "sd_folds", "sd_seeds"]].mean(skipna=False)
     means[["n_folds", "n_seeds"]] = groups[["n_folds", "n_seeds"]].min()
     means["reason"] = groups["reason"].agg(lambda reasons: "; ".join(dict.fromkeys(filter(None, reasons))))
@@ -197,7 +191,7 @@ def summarise(
     keys = [column for column in subject_scores.columns if column not in (*SUBJECT_VALUES, "subject")]
     root = int(rng.integers(2**32))
     absent = _reasons(subject_scores, keys, "subjects")
-    summaries = _grouped(subject_scores, keys).agg(
+    summaries = grouped(subject_scores, keys).agg(
         mean=("value", "mean"),
         sd=("value", "std"),
         n_subjects=("value", "count"),
@@ -205,7 +199,7 @@ def summarise(
         sd_folds=("sd_folds", "mean"),
         sd_seeds=("sd_seeds", "mean"),
     )
-    intervals = _grouped(subject_scores, keys)["value"].agg(list)
+    intervals = grouped(subject_scores, keys)["value"].agg(list)
     bounds = [
         bca_interval(np.array(values), resamples, confidence, named_generator(root, *key))
         for key, values in intervals.items()
@@ -216,104 +210,19 @@ def summarise(
     return summaries.reset_index()[[*keys, *SUMMARY_VALUES]]
 
 
-def paired_differences(
-    subject_scores: pd.DataFrame,
-    reference_arm: str,
-    *,
-    resamples: int,
-    confidence: float,
-    rng: np.random.Generator,
-    family: Sequence[str] = FAMILY,
-) -> pd.DataFrame:
-    """Each arm minus the reference arm, subject by subject.
-
-    Parameters
-    ----------
-    subject_scores : DataFrame
-        From `per_subject`, with arm, subject and protocol. Of other columns only
-        ``paper_key`` and ``kept_pct`` may differ between arms.
-    reference_arm : str
-        The arm that the others are compared with.
-    resamples, confidence, rng
-        As in `summarise`.
-    family : sequence of str
-        Rows that agree in these columns are one family for Holm's correction: by default all arms, datasets and tasks
-        of a protocol.
-
-    Returns
-    -------
-    DataFrame
-        The identifying columns, ``arm``, ``reference`` and `DIFFERENCE_VALUES`, as fractions. Subjects for whom either
-        score is NaN are left out and counted in the reason.
-
-    Raises
-    ------
-    UserError
-        If the reference arm is absent, or two arms have different subjects.
-    """
-    keys = [column for column in subject_scores.columns if column not in (*SUBJECT_VALUES, *ARM_COLUMNS, "subject")]
-    root = int(rng.integers(2**32))
-    rows = []
-    for key, group in _grouped(subject_scores, keys):
-        place = dict(zip(keys, key, strict=True))
-        _require_same_subjects(group, reference_arm, place)
-        wide = group.pivot(index="subject", columns="arm", values="value")  # (subjects, arms)
-        for arm in (arm for arm in group["arm"].unique() if arm != reference_arm):
-            differences = (wide[arm] - wide[reference_arm]).to_numpy()
-            row = _difference(differences, resamples, confidence, named_generator(root, *key, arm))
-            rows.append(place | {"arm": arm, "reference": reference_arm} | row)
-    table = pd.DataFrame(rows, columns=[*keys, "arm", "reference", *DIFFERENCE_VALUES])
-    if len(table):
-        table["p_holm"] = _grouped(table, list(family))["p"].transform(lambda p: holm(p.to_numpy()))
-    return table
-
-
-def _difference(differences: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator) -> dict:
-    defined = differences[~np.isnan(differences)]
-    interval = bca_interval(defined, resamples, confidence, rng)
-    p, weak = sign_flip_p(defined, rng)
-    lost = len(differences) - len(defined)
-    left_out = f"undefined for {lost} of {len(differences)} subjects" if lost else ""
-    return {
-        "difference": defined.mean() if len(defined) else np.nan,
-        "sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
-        "n_subjects": len(defined),
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "confidence": confidence,
-        "p": p,
-        "p_holm": np.nan,
-        "reason": "; ".join(filter(None, (left_out, interval.reason, weak))),
-    }
-
-
-def _require_same_subjects(group: pd.DataFrame, reference: str, where: dict[str, object]) -> None:
-    subjects = {arm: set(members["subject"]) for arm, members in group.groupby("arm", sort=False)}
-    place = " ".join(str(where[key]) for key in ("dataset", "task", "protocol") if key in where)
-    if reference not in subjects:
-        raise UserError(f"{place}: no scores of reference arm {reference}", expected=f"it beside {', '.join(subjects)}")
-    for arm, members in subjects.items():
-        odd = sorted(members ^ subjects[reference])
-        if odd:
-            raise UserError(
-                f"{place}: arms {arm} and {reference} have different subjects; only one of them has {', '.join(odd)}",
-                expected="the same subjects in every arm of a comparison",
-                mend="let the missing jobs finish, or exclude these subjects",
-            )
-
-
-def _grouped(table: pd.DataFrame, keys: list[str]):
+def grouped(table: pd.DataFrame, keys: list[str]):
+    """Rows that agree in some columns, in the order in which they come, NaN among them."""
     return table.groupby(keys, sort=False, dropna=False, observed=True)
 
 
 def _reasons(table: pd.DataFrame, keys: list[str], what: str) -> pd.Series:
     """Reason of each group: in how many the value is undefined or has a remark, and what the first of them says."""
-    sizes = _grouped(table, keys).size()
+    sizes = grouped(table, keys).size()
     undefined_here = table["value"].isna()
     kinds = {"undefined in": undefined_here, "in": ~undefined_here & (table["reason"] != "")}
     texts = []
     for say, chosen in kinds.items():
-        groups = _grouped(table[chosen], keys)["reason"].agg(["size", "first"]).reindex(sizes.index)
+        groups = grouped(table[chosen], keys)["reason"].agg(["size", "first"]).reindex(sizes.index)
         counted = zip(groups["size"].fillna(0).astype(int), sizes, groups["first"], strict=True)
         texts.append([f"{say} {some} of {size} {what}: {reason}" if some else "" for some, size, reason in counted])
     return pd.Series(_joined(*texts), index=sizes.index, dtype=object)

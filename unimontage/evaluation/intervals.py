@@ -7,9 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import bootstrap, permutation_test
+from statsmodels.stats.multitest import multipletests
+
+from unimontage.evaluation.ties import levelled
 
 FEWEST_SUBJECTS = 3
 FEWEST_FOR_FIVE_PERCENT = 6  # the smallest two-sided p of n sign flips is 2 / 2^n
+LISTED = 9999  # patterns of signs that are listed; of more so many are drawn
 
 
 class Interval(NamedTuple):
@@ -17,6 +21,26 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+    reason: str = ""
+
+
+class SignFlip(NamedTuple):
+    """A p value, or NaN and the reason.
+
+    Attributes
+    ----------
+    p : float
+    flips : str
+        Which patterns of signs it was compared with: ``all 64``, which is exact, or ``9999 drawn``.
+    least : float
+        The smallest p that so many subjects could have.
+    reason : str
+        Why it is NaN, or that so few subjects cannot reach 0.05; else empty.
+    """
+
+    p: float
+    flips: str
+    least: float
     reason: str = ""
 
 
@@ -108,8 +132,8 @@ def _bca(
     return Interval(low, high)
 
 
-def sign_flip_p(differences: np.ndarray, rng: np.random.Generator, resamples: int = 9999) -> tuple[float, str]:
-    """Two-sided p of a mean paired difference when each sign could as well have been the other.
+def sign_flip(differences: np.ndarray, rng: np.random.Generator, resamples: int = LISTED) -> SignFlip:
+    """Two-sided test of a mean paired difference: each sign could as well have been the other.
 
     Parameters
     ----------
@@ -122,29 +146,37 @@ def sign_flip_p(differences: np.ndarray, rng: np.random.Generator, resamples: in
 
     Returns
     -------
-    p : float
-        NaN for fewer than two subjects.
-    reason : str
-        Why it is NaN, or that so few subjects cannot reach 0.05; else empty.
+    SignFlip
+        NaN with a reason for fewer than two subjects.
+
+    Notes
+    -----
+    Computed by `scipy.stats.permutation_test`. Sums that differ by rounding only are taken as equal, so that ties count
+    as ties.
     """
     differences = np.asarray(differences, dtype=np.float64)
-    differences = differences[~np.isnan(differences)]
+    differences = levelled(differences[~np.isnan(differences)])
     n = len(differences)
     if n < 2:
-        return np.nan, "no test: fewer than 2 subjects"
-    result = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=resamples, rng=rng)
-    weak = f"with {n} subjects p cannot fall below {2 / 2**n:g}" if n < FEWEST_FOR_FIVE_PERCENT else ""
-    return float(result.pvalue), weak
+        return SignFlip(np.nan, "", np.nan, "no test: fewer than 2 subjects")
+
+    def total(signed: np.ndarray, axis: int) -> np.ndarray:
+        return np.round(signed.sum(axis=axis), 9)
+
+    result = permutation_test((differences,), total, permutation_type="samples", n_resamples=resamples, rng=rng)
+    exact = 2**n <= resamples
+    least = 2 / 2**n if exact else 2 / (resamples + 1)
+    weak = f"with {n} subjects p cannot fall below {least:g}" if n < FEWEST_FOR_FIVE_PERCENT else ""
+    return SignFlip(float(result.pvalue), f"all {2**n}" if exact else f"{resamples} drawn", least, weak)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
     """Holm's step-down correction (Holm 1979) of a family of p values, shape (m,); NaN are no members and stay NaN."""
     p = np.asarray(p, dtype=np.float64)
-    members = np.flatnonzero(~np.isnan(p))
-    order = members[np.argsort(p[members])]  # smallest first
+    members = ~np.isnan(p)
     corrected = np.full_like(p, np.nan)
-    factors = len(order) - np.arange(len(order))  # m, m-1, ..., 1
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
+    if members.any():
+        corrected[members] = multipletests(p[members], method="holm")[1]
     return corrected
 
 

@@ -69,8 +69,16 @@ def _other(metric: str) -> Callable[[object, pd.Series], str]:
     return lambda value, row: DASH if pd.isna(value) else f"{value:.{scale_of(metric).coarse}f}"
 
 
+def _effect(value: object, row: pd.Series) -> str:
+    return DASH if pd.isna(value) else f"{value:+.2f}"
+
+
 def _p(value: object, row: pd.Series) -> str:
     return DASH if pd.isna(value) else f"{value:.4f}"
+
+
+def _flips(value: object, row: pd.Series) -> str:
+    return value or DASH
 
 
 def _published(value: object, row: pd.Series) -> str:
@@ -95,13 +103,19 @@ COLUMNS = (
     Column("points", "{points}", _change),
     Column("ci_low", "{confidence:.0%} interval", _interval),
     Column("sd", "SD", _spread),
+    Column("sd_folds", "Folds", _spread),
+    Column("sd_seeds", "Seeds", _spread),
     Column("n", "n", _plain),
     Column("chance", "Chance", _spread),
+    Column("hedges_g", "g", _effect),
+    Column("rank_biserial", "r", _effect),
     Column("p", "p", _p),
+    Column("flips", "Sign flips", _flips),
     Column("p_holm", "p (Holm)", _p),
+    Column("tests", "of tests", _plain, text=False),
     Column("paper_protocol", "Paper prot.", _mean),
     Column("published", "Published", _published),
-    Column("difference", "Diff.", _change),
+    Column("difference", "Diff.", _change, text=False),
     Column("accuracy", "Accuracy", _other("accuracy"), text=False),
     Column("balanced_accuracy", "Balanced", _other("balanced_accuracy")),
     *(
@@ -109,8 +123,6 @@ COLUMNS = (
         for name in ("macro_f1", "weighted_f1", "kappa", "auroc", "auc_pr")
     ),
     *(Column(name, words(name), _other(name)) for name in REGRESSION_METRICS),
-    Column("sd_folds", "SD of folds", _spread, text=False),
-    Column("sd_seeds", "SD of seeds", _spread, text=False),
 )
 
 
@@ -229,9 +241,15 @@ def _subtitle(table: pd.DataFrame) -> str:
             f"test windows together, with its interval over the n subjects.{lower}"
         )
     if "points" in table.columns:
-        return f"Differences of {metric}{unit}{points}, subject by subject; n subjects; Holm within a protocol.{lower}"
+        tests = table["tests"].groupby(table["protocol"]).first()
+        holm = ", ".join(f"{count} under {protocol}" for protocol, count in tests.items())
+        return (
+            f"Differences of {metric}{unit}{points}, subject by subject; SD over n subjects; g and r are effect sizes; "
+            f"p from sign flips, Holm's correction over the tests of a protocol ({holm}).{lower}"
+        )
     derived = " ~ marks a value computed from a printed gain." if (table["origin"] == "derived").any() else ""
-    return f"Mean {metric}{unit}{percent} over n subjects; SD and interval are over subjects.{lower}{derived}"
+    spread = "Interval and SD are over subjects, the SD over folds and seeds within a subject."
+    return f"Mean {metric}{unit}{percent} over n subjects; {spread}{lower}{derived}"
 
 
 def _remarks(table: pd.DataFrame) -> list[list[str]]:

@@ -80,15 +80,15 @@ def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", un
     Parameters
     ----------
     differences : DataFrame
-        From `unimontage.evaluation.aggregate.paired_differences`.
+        From `unimontage.evaluation.paired.paired_differences`.
     metric, unit : str
         Which rows to show.
 
     Returns
     -------
     DataFrame
-        Columns ``dataset, task, protocol, arm, reference, unit, metric, points, ci_low, ci_high, confidence, sd, n, p,
-        p_holm, data, note``.
+        Columns ``dataset, task, protocol, arm, reference, unit, metric, points, ci_low, ci_high, confidence, sd, n,
+        hedges_g, rank_biserial, p, flips, p_holm, tests, data, note``.
 
     Raises
     ------
@@ -99,8 +99,9 @@ def differences_table(differences: pd.DataFrame, *, metric: str = "accuracy", un
     table = differences[(differences["unit"] == unit) & (differences["metric"] == metric)].reset_index(drop=True)
     table = table.rename(columns={"n_subjects": "n", "difference": "points", "reason": "note"}).assign(data=data)
     table[["points", "ci_low", "ci_high", "sd"]] *= scale_of(metric).factor
-    columns = ["reference", "unit", "metric", "points", "ci_low", "ci_high", "confidence", "sd", "n", "p", "p_holm"]
-    return _ordered(table)[[*ROW, *columns, "data", "note"]]
+    about = ["reference", "unit", "metric", "points", "ci_low", "ci_high", "confidence", "sd", "n"]
+    tested = ["hedges_g", "rank_biserial", "p", "flips", "p_holm", "tests"]
+    return _ordered(table)[[*ROW, *about, *tested, "data", "note"]]
 
 
 def kind_of_data(table: pd.DataFrame) -> str:

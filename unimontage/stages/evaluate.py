@@ -10,13 +10,13 @@ from unimontage.config.evaluation import Evaluation
 from unimontage.datasets import facts
 from unimontage.errors import UserError
 from unimontage.evaluation.aggregate import (
-    paired_differences,
     per_subject,
     score_predictions,
     summarise,
     with_rating_mean,
 )
-from unimontage.reporting.tables import differences_table, results_table, to_html, to_text
+from unimontage.evaluation.paired import paired_differences
+from unimontage.reporting.tables import SYNTHETIC, differences_table, kind_of_data, results_table, to_html, to_text
 from unimontage.splits.files import Table, read_table, write_table
 from unimontage.stages.request import Request, logger
 from unimontage.windows import WindowStore
@@ -51,7 +51,7 @@ class TableRequest(Request):
 def score(request: ScoreRequest) -> None:
     """Join predictions with the truth and score every fold and seed of every arm and subject."""
     truths: dict[str, pd.Series] = {}
-    parts, synthetic, splits = [], set(), {}
+    parts, splits = [], {}
     for arm, path in zip(owners(request.arms, request.predictions), request.predictions, strict=True):
         predictions = read_table(path)
         task = predictions.facts["task"]
@@ -60,13 +60,10 @@ def score(request: ScoreRequest) -> None:
         classes = predictions.facts["classes"]
         scores = score_predictions(predictions.rows, truths[task], classes)
         parts.append(scores.assign(**_identity(predictions, arm), kept_pct=request.kept[arm]))
-        synthetic.add(predictions.facts["synthetic"])
         splits[str(path)] = predictions.facts["split_sha256"]
-    write_table(
-        request.scores,
-        pd.concat(parts, ignore_index=True),
-        {"synthetic": any(synthetic), "splits": splits, "code": request.code},
-    )
+    scores = pd.concat(parts, ignore_index=True)
+    synthetic = kind_of_data(scores) == SYNTHETIC
+    write_table(request.scores, scores, {"synthetic": synthetic, "splits": splits, "code": request.code})
     logger.info("%d predictions files", len(parts))
 
 
