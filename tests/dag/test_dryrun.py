@@ -83,6 +83,7 @@ def expected(plan):
         "attention": len({place for place in places if plan.attentive(*place)}),
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),
+        "report": 1,
         "all": 1,
     }
     return {name: count for name, count in counts.items() if count}

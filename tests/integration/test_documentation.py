@@ -198,6 +198,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "embedding": whole,
         "table": len(plan.active()),
         "contrast": sum(plan.contrasted(name) for name in plan.active()),
+        "report": 1,
         "all": 1,
     }
     numbers = {rule: number for rule, number in numbers.items() if number}

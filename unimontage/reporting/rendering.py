@@ -86,6 +86,7 @@ PLACE = ("dataset", "task", "protocol")
 COLUMNS = (
     Column("protocol", "Protocol", _plain, text=False),
     Column("arm", "Arm", _plain),
+    Column("role", "", _plain, text=False),
     Column("reference", "Against", _plain),
     Column("mean", "{metric}", _mean),
     Column("points", "{points}", _change),
@@ -93,6 +94,7 @@ COLUMNS = (
     Column("sd", "SD", _spread),
     Column("n", "n", _plain),
     Column("chance", "Chance", _spread),
+    Column("verdict", "Against chance", _plain, text=False),
     Column("p", "p", _p),
     Column("p_holm", "p (Holm)", _p),
     Column("strict", "Strict", _mean),
@@ -171,12 +173,12 @@ def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic
         HTML without any external asset.
     """
     tables = [tables] if isinstance(tables, pd.DataFrame) else tables
-    content = "\n".join(map(_html, tables))
+    content = "\n".join(map(table_html, tables))
     return page(content, title, synthetic or any(map(_synthetic, tables)))
 
 
-def _html(table: pd.DataFrame) -> str:
-    """One table with what stands above and below it."""
+def table_html(table: pd.DataFrame) -> str:
+    """One table of one metric with what stands above and below it, as HTML."""
     columns = [column for column in COLUMNS if column.name in table.columns]
     headings = ["Dataset", "Task", *_headings(table, columns)] if len(table) else []
     pictured = {"mean", "ci_low", "ci_high", "chance"} <= set(table.columns) and _scale(table).percent
@@ -187,8 +189,9 @@ def _html(table: pd.DataFrame) -> str:
         cells = [cell("Dataset", row["dataset"], row["dataset"]), cell("Task", row["task"], row["task"])]
         for column, above in zip(columns, headings[2:], strict=True):
             value = row[column.name]
-            cells.append(cell(above, value, column.form(value, row), links * (column.name == "arm")))
-        cells += [f'<td data-label="0 to 100">{_picture(row)}</td>'] if pictured else []
+            names = column.name == "arm"
+            cells.append(cell(above, value, column.form(value, row), links * names, "th" if names else "td"))
+        cells += [f"<td>{_picture(row)}</td>"] if pictured else []
         body.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(map(heading, headings))
     head += '<th scope="col">0 to 100</th>' if pictured else ""
