@@ -43,17 +43,6 @@ return faint;
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run: Callable) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    config = small_run({"synthetic": True, "subjects": 2, "twin": {"trial_s": 2}})
-    config["title"] = "A run <with> & without"
-    config["within_subject"]["targets"][0]["protocols"] = ["strict_trial", "paper"]
-    done = snakemake(folder, config)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder / "results/small/report.html"
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
     programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if not all(programs):
@@ -69,6 +58,23 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options=options, service=Service(programs[1]))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(
+    browser: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory, snakemake: Callable, small_run: Callable
+) -> Path:
+    """The report of a small run, which is made only where there is a browser to open it."""
+    folder = tmp_path_factory.mktemp("report")
+    config = small_run({"synthetic": True, "subjects": 2, "twin": {"trial_s": 2}})
+    config["title"] = "A run <with> & without"
+    arms = {name: {"kind": "classical", "pipeline": name} for name in ("de_svm", "band_power")}
+    config |= {"recipes": {}, "arms": arms}
+    config["within_subject"]["arms"] = list(arms)
+    config["within_subject"]["targets"][0]["protocols"] = ["strict_trial", "paper"]
+    done = snakemake(folder, config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "results/small/report.html"
 
 
 @pytest.fixture(params=[LAPTOP, PHONE], ids=["laptop", "phone"])
@@ -157,7 +163,7 @@ def test_the_summary_comes_first_and_says_what_was_run(opened: webdriver.Chrome)
         "small",
         "SYNTHETIC stand-in",
         "2 subjects",
-        "pretrained",
+        "de_svm",
         "Seeds",
         "strict_trial",
         "have no interval",

@@ -22,7 +22,7 @@ ol { max-width: 60rem; padding-left: 2rem; }
   border-radius: 3px; padding: .1rem .35rem; vertical-align: .1em; white-space: nowrap; }
 .scroll { overflow-x: auto; margin-top: .6rem; }
 table { border-collapse: separate; border-spacing: 0; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--rule); vertical-align: top; }
+th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid var(--rule); vertical-align: top; }
 thead th { vertical-align: bottom; } .number { text-align: right; white-space: nowrap; }
 tbody th { position: sticky; left: 0; background: var(--paper); font-weight: 600; min-width: 7rem;
   background-clip: padding-box; }
@@ -58,7 +58,8 @@ nav a:hover { text-decoration: underline; }
     overflow-y: auto; padding: 1rem; } .report main { margin: 0; } nav > details > summary { display: none; }
 }
 @media (max-width: 69.99rem) { .report nav { padding: .6rem 1rem 0; } }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } h1 { font-size: 1.25rem; } }
+@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } h1 { font-size: 1.25rem; }
+  th, td { padding: .25rem .35rem; } table { font-size: .8rem; } tbody th { min-width: 5rem; } }
 @media print {
   nav, .filter, .skip { display: none !important; } .warning { position: static; border: 2px solid; color: #000; }
   .report { display: block; } body { font-size: 10pt; } .scroll { overflow: visible; } table { font-size: 7pt; }
@@ -109,7 +110,7 @@ function addFilter(place, items, what) {
   });
 }
 document.querySelectorAll("tbody").forEach(body => {
-  if (body.rows.length > 5) addFilter(body.closest(".scroll"), [...body.rows], "rows");
+  if (body.rows.length > 5) addFilter(body.closest(".scroll") || body.parentElement, [...body.rows], "rows");
 });
 document.querySelectorAll(".figures").forEach(part => {
   const figures = [...part.querySelectorAll("figure")];

@@ -39,7 +39,8 @@ def headline(results: pd.DataFrame, reference: str) -> pd.DataFrame:
         parts += [own.assign(role="reference"), best.assign(role=f"best of {len(others)} others")]
     chosen = pd.concat(parts) if parts else strict.assign(role="")
     chosen = chosen.assign(verdict=[against_chance(row) for _, row in chosen.iterrows()])
-    return chosen[[*ROW, "role", *SHOWN, "verdict", "origin", "data"]].reset_index(drop=True)
+    shown = chosen[[*ROW, "role", *SHOWN, "verdict", "origin", "data"]].reset_index(drop=True)
+    return shown.drop(columns=[name for name in ("paper_protocol", "published") if shown[name].isna().all()])
 
 
 def against_chance(row: pd.Series) -> str:

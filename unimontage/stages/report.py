@@ -169,7 +169,7 @@ def _facts(request: ReportRequest) -> dict[str, str]:
 def _data(name: str, block: Mapping[str, Any], subjects: int) -> str:
     known = facts(name)
     kind = "SYNTHETIC stand-in of " if block["synthetic"] else ""
-    return f"{name}: {kind}{known.title}; {subjects} subjects, {len(known.channels)} channels"
+    return f"{name}: {kind}{known.title}; {subjects} subject{'s' * (subjects != 1)}, {len(known.channels)} channels"
 
 
 def _provenance(request: ReportRequest) -> str:
