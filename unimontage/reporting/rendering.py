@@ -87,6 +87,7 @@ COLUMNS = (
     Column("protocol", "Protocol", _plain, text=False),
     Column("arm", "Arm", _plain),
     Column("role", "", _plain, text=False),
+    Column("verdict", "Against chance", _plain, text=False),
     Column("reference", "Against", _plain),
     Column("mean", "{metric}", _mean),
     Column("points", "{points}", _change),
@@ -94,7 +95,6 @@ COLUMNS = (
     Column("sd", "SD", _spread),
     Column("n", "n", _plain),
     Column("chance", "Chance", _spread),
-    Column("verdict", "Against chance", _plain, text=False),
     Column("p", "p", _p),
     Column("p_holm", "p (Holm)", _p),
     Column("strict", "Strict", _mean),
@@ -173,12 +173,12 @@ def to_html(tables: pd.DataFrame | Sequence[pd.DataFrame], title: str, synthetic
         HTML without any external asset.
     """
     tables = [tables] if isinstance(tables, pd.DataFrame) else tables
-    content = "\n".join(map(table_html, tables))
+    content = "\n".join(map(_html, tables))
     return page(content, title, synthetic or any(map(_synthetic, tables)))
 
 
-def table_html(table: pd.DataFrame) -> str:
-    """One table of one metric with what stands above and below it, as HTML."""
+def _html(table: pd.DataFrame) -> str:
+    """One table with what stands above and below it."""
     columns = [column for column in COLUMNS if column.name in table.columns]
     headings = ["Dataset", "Task", *_headings(table, columns)] if len(table) else []
     pictured = {"mean", "ci_low", "ci_high", "chance"} <= set(table.columns) and _scale(table).percent

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from unimontage.datasets import facts
 from unimontage.reporting.page import content_of
-from unimontage.reporting.rendering import table_html
+from unimontage.reporting.rendering import to_html
 from unimontage.reporting.report import Exhibit, Part, anchor, described, folded, heading, listed, report_page
 from unimontage.reporting.summary import findings, gaps, headline
 from unimontage.stages.evaluate import write_text
@@ -140,7 +140,8 @@ def _summary(request: ReportRequest) -> str:
         told = findings(shown, pd.read_csv(compared.differences), contrast, compared.reference)
         title = f"{_readable(name)}: the strict numbers"
         parts.append(heading(3, title, anchor("strict", name), request.synthetic))
-        parts += [listed(told), *(table_html(table) for _, table in shown.groupby("metric", sort=False))]
+        tables = [table for _, table in shown.groupby("metric", sort=False)]
+        parts += [listed(told), content_of(to_html(tables, title, request.synthetic), anchor("strict", name))]
         missing += [f"{_readable(name)}: {text}" for text in gaps(results)]
     parts.append(heading(3, "What failed or is missing", "missing", request.synthetic))
     parts.append(listed(missing) or "<p>Nothing: every row has a number and an interval, no subject was left out.</p>")
