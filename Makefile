@@ -12,7 +12,6 @@ export PYTHONDONTWRITEBYTECODE :=
 # One system after the other; each prints its tables and leaves a report that needs no network.
 define run_demo
 	$(BIN)/snakemake --profile profiles/local --configfile $2 --quiet progress rules
-	$(BIN)/snakemake --profile profiles/local --configfile $2 --report results/$1/report.html --quiet
 	@$(BIN)/unimontage results results/$1
 endef
 

@@ -36,11 +36,12 @@ localrules:
 
 
 rule all:
-    """Every table and figure of the run."""
+    """Every table and figure of the run, and the page that holds them."""
     default_target: True
     input:
         targets.evaluated(),
         targets.figures(),
+        paths.report,
 
 
 rule prepared:

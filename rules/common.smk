@@ -6,6 +6,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from unimontage import image
 from unimontage.config import load_config
+from unimontage.dag.exhibits import captions, exhibits
 from unimontage.dag.failures import failures, failures_text
 from unimontage.dag.fillers import fillers
 from unimontage.dag.fingerprint import fingerprint

@@ -1,4 +1,4 @@
-# Pictures of what tables cannot show; `snakemake --report` collects them with their captions.
+# Pictures of what tables cannot show, and the page that holds all that rules declare with report().
 
 
 rule figures:
@@ -209,3 +209,31 @@ rule embedding:
         compute
     script:
         "../workflow/scripts/embedding.py"
+
+
+rule report:
+    """One page with everything that the run has to show."""
+    input:
+        files=targets.evaluated() + targets.figures(),
+    output:
+        page=paths.report,
+    params:
+        exhibits=lambda wildcards, input: exhibits(workflow.rules, input.files),
+        captions=lambda wildcards, input: captions(exhibits(workflow.rules, input.files)),
+        comparisons=params_of.comparisons(paths),
+        cards=inputs.first_cards(),
+        subjects=params_of.counted_subjects(),
+        config=plain(experiment),
+        synthetic=plan.synthetic,
+        code=fingerprint("stages.report"),
+    log:
+        paths.log("report"),
+    benchmark:
+        paths.benchmark("report")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/report.py"

@@ -86,6 +86,7 @@ def expected(plan):
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),
         "ledger": stands_for(plan, jobs),
+        "report": 1,
         "all": 1,
     }
     return {name: count for name, count in counts.items() if count}

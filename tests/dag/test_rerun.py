@@ -82,7 +82,7 @@ jobs = {
     **dict.fromkeys(("efficiency", "distilled", "selection_cost"), [{"comparison": c} for c in plan.active()]),
     **{c: [vars(job) for job in plan.jobs(c)] for c in plan.active()},
     "transfer": [],
-    **dict.fromkeys(("environment", "environment_on_gpu", "ledger"), [{}]),
+    **dict.fromkeys(("environment", "environment_on_gpu", "ledger", "report"), [{}]),
 }
 assert set(jobs) == set(code), set(jobs) ^ set(code)
 

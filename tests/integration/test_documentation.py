@@ -202,6 +202,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "table": len(plan.active()),
         "contrast": sum(plan.contrasted(name) for name in plan.active()),
         "ledger": int(stands_for(plan, plan.active())),
+        "report": 1,
         "all": 1,
     }
     numbers = {rule: number for rule, number in numbers.items() if number}

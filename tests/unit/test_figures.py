@@ -165,6 +165,12 @@ def test_confusion_panels_show_shares_of_the_true_class():
     assert [text.get_text() for text in panels[0].texts] == ["75", "25", "–", "–"]
 
 
+def test_without_an_arm_that_has_epochs_the_figure_says_so():
+    figure = figures.learning_curves(history()[:0].assign(arm=[]), synthetic=False)
+    assert not figure.axes
+    assert "No arm was trained by epochs." in [text.get_text() for text in figure.texts]
+
+
 def test_without_validation_only_training_loss_is_drawn():
     figure = figures.learning_curves(history(validation=False), synthetic=False)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training, median of runs"]

@@ -112,6 +112,17 @@ class Inputs:
         arms = self._plan.attentive(*target_of(wildcards))
         return self._of_target(self._paths.card(wildcards.comparison), wildcards, arms)
 
+    def first_cards(self) -> list[str]:
+        """A card of each arm on each target of the run."""
+        return [
+            self._paths.card(comparison).format(
+                dataset=d, task=t, protocol=p, arm=arm, subjects=self._plan.shards(p, d)[0]
+            )
+            for comparison in self._plan.active()
+            for d, t, p in self._plan.targets(comparison)
+            for arm in self._plan.arms(comparison, d, t, p)
+        ]
+
     def scores(self, wildcards: Wildcards) -> list[str]:
         """Scores of all targets of a comparison."""
         targets = self._plan.targets(wildcards.comparison)

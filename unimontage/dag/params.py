@@ -11,6 +11,7 @@ from unimontage.config.protocols import BY_SUBJECT, Division
 from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Wildcards, target_of
+from unimontage.dag.paths import Paths
 from unimontage.dag.plan import Plan, has_recipe
 
 CHOICES = {
@@ -242,8 +243,25 @@ class Params:
 
     def reference(self, wildcards: Wildcards) -> str:
         """The arm that the others are compared with."""
-        comparison = self._plan.comparison(wildcards.comparison)
+        return self._reference(wildcards.comparison)
+
+    def _reference(self, name: str) -> str:
+        comparison = self._plan.comparison(name)
         return comparison.reference or comparison.arms[0]
+
+    def comparisons(self, paths: Paths) -> dict[str, dict[str, Any]]:
+        """Tables, arms and reference arm of each comparison, for the report's summary."""
+        found = {}
+        for name in self._plan.active():
+            csv = {part: paths.table("csv", part).format(comparison=name) for part in ("results", "differences")}
+            leakage = paths.table("csv", "leakage").format(comparison=name) if self._plan.contrasted(name) else None
+            arms = list(self._plan.comparison(name).arms)
+            found[name] = {**csv, "leakage": leakage, "arms": arms, "reference": self._reference(name)}
+        return found
+
+    def counted_subjects(self) -> dict[str, int]:
+        """How many subjects of each dataset take part."""
+        return {dataset: len(self._plan.subjects(dataset)) for dataset in self._plan.config.datasets}
 
     def thawed(self, wildcards: Wildcards) -> int:
         """Epoch at which the last pre-trained encoder of the run is thawed whole: no arm stops early before.

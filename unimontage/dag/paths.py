@@ -159,6 +159,11 @@ class Paths:
             return f"{self.root}/figures/{{recipe}}/{{corpus}}/{{holdout}}/{name}.png"
         return f"{self.root}/figures/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/{name}.png"
 
+    @property
+    def report(self) -> str:
+        """The page with everything that the run has to show."""
+        return f"{self.root}/report.html"
+
     def resume(self, folder: str) -> str:
         """Where a job keeps what it needs to go on; no declared output, because Snakemake deletes those."""
         return folder.replace(self.root, f"{self.root}/resume", 1)

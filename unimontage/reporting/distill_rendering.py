@@ -147,7 +147,8 @@ def _html_row(row: pd.Series, notes: Mapping[str, int]) -> str:
     keys = ("model", "kept_pct", "paper", "paper_to_all", "paper_above", "ours", "ci_low", "ours_to_all")
     values = [row[key] for key in (*keys, "ours_above", "difference")]
     marks = [note_links(row["note"].splitlines(), notes), *[""] * (len(HEADINGS) - 1)]
-    cells = [cell(*parts) for parts in zip(HEADINGS, values, _texts(row), marks, strict=True)]
+    tags = ["th", *["td"] * (len(HEADINGS) - 1)]
+    cells = [cell(*parts) for parts in zip(HEADINGS, values, _texts(row), marks, tags, strict=True)]
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -145,6 +145,10 @@ def learning_curves(history: pd.DataFrame, *, synthetic: bool, title: str = "Fin
     title : str
     """
     arms = dict(list(history.groupby("arm", sort=False))) if "arm" in history.columns else {"": history}
+    if not arms:  # classical pipelines have no epochs
+        figure = new_figure(6.4, 1.6, title, synthetic)
+        figure.text(0.5, 0.4, "No arm was trained by epochs.", ha="center", fontsize=10)
+        return figure
     per_row = min(3, len(arms))
     rows = -(-len(arms) // per_row)
     figure = new_figure(max(6.4, 3.6 * per_row), 1.6 + 2.8 * rows, title, synthetic)

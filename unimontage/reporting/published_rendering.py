@@ -110,7 +110,7 @@ def efficiency_html(table: pd.DataFrame, title: str, synthetic: bool) -> str:
     notes = numbered(chain.from_iterable(note.splitlines() for note in table["note"]))
     body = []
     for _, row in table.iterrows():
-        cells = [cell("Model", row["model"], row["model"], note_links(row["note"].splitlines(), notes))]
+        cells = [cell("Model", row["model"], row["model"], note_links(row["note"].splitlines(), notes), "th")]
         cells.append(cell("Dataset", row["dataset"], row["dataset"] or DASH))
         cells += [
             cell(above, row[quantity], text)
@@ -180,7 +180,7 @@ def _html_block(block: pd.DataFrame, notes: Mapping[str, int]) -> str:
 
 def _html_row(group: pd.DataFrame, above: list[str], notes: Mapping[str, int]) -> str:
     model = group["model"].iloc[0]
-    cells = [cell("Model", model, model, note_links(_remarks(group), notes))]
+    cells = [cell("Model", model, model, note_links(_remarks(group), notes), "th")]
     keys = group[["paper", "ours", "difference"]].to_numpy().ravel()
     texts = chain.from_iterable(_texts(row) for _, row in group.iterrows())
     details = chain.from_iterable(_details(row) for _, row in group.iterrows())

@@ -94,6 +94,8 @@ PLACE = ("dataset", "task", "protocol")
 COLUMNS = (
     Column("protocol", "Protocol", _plain, text=False),
     Column("arm", "Arm", _plain),
+    Column("role", "", _plain, text=False),
+    Column("verdict", "Against chance", _plain, text=False),
     Column("reference", "Against", _plain),
     Column("scored", "Scored", _plain),
     Column("strict", "Strict", _mean),
@@ -202,8 +204,9 @@ def _html(table: pd.DataFrame) -> str:
         cells = [cell("Dataset", row["dataset"], row["dataset"]), cell("Task", row["task"], row["task"])]
         for column, above in zip(columns, headings[2:], strict=True):
             value = row[column.name]
-            cells.append(cell(above, value, column.form(value, row), links * (column.name == "arm")))
-        cells += [f'<td data-label="0 to 100">{_picture(row)}</td>'] if pictured else []
+            names = column.name == "arm"
+            cells.append(cell(above, value, column.form(value, row), links * names, "th" if names else "td"))
+        cells += [f"<td>{_picture(row)}</td>"] if pictured else []
         body.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(map(heading, headings))
     head += '<th scope="col">0 to 100</th>' if pictured else ""
