@@ -104,8 +104,8 @@ function addFilter(place, items, what) {
     items.forEach((item, k) => { item.hidden = !wanted.every(word => texts[k].includes(word)); });
     const shown = items.filter(item => !item.hidden).length;
     count.textContent = wanted.length ? `${shown} of ${items.length}` : "";
-    document.querySelectorAll(".target").forEach(group => {
-      group.hidden = !group.querySelector("figure:not([hidden])");
+    new Set(items.map(item => item.closest(".target"))).forEach(group => {
+      if (group) group.hidden = !group.querySelector("figure:not([hidden])");
     });
   });
 }
