@@ -1,6 +1,6 @@
 """How often the statistics of the tables are wrong, on simulated experiments whose truth is known.
 
-``python -m benchmarks.statistics --experiments 1000`` simulates experiments in which no arm is better than another and
+``python -m benchmarks.statistics --experiments 500`` simulates experiments in which no arm is better than another and
 counts how often a difference is found, and how often an interval misses the true mean.
 `tests/property/test_null_data.py` does the same on fewer.
 """
@@ -117,7 +117,7 @@ def markdown(table: pd.DataFrame, experiments: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--experiments", type=int, default=500)
     parser.add_argument("--subjects", type=int, nargs="+", default=[10, 15, 20])
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
