@@ -32,7 +32,6 @@ localrules:
     prepared,
     pretrained,
     evaluated,
-    containers_check,
 
 
 rule all:
@@ -60,16 +59,3 @@ rule evaluated:
     """Every table, without figures."""
     input:
         targets.evaluated(),
-
-
-rule containers_check:
-    """What jobs find around themselves: versions against the lock, origin of packages, GPUs."""
-    input:
-        paths.environment("cpu"),
-        paths.environment("gpu"),
-    log:
-        paths.log("containers_check"),
-    container:
-        compute
-    shell:
-        "cat {input} | tee {log}"
