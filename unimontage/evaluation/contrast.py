@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from unimontage.config.protocols import Division
-from unimontage.evaluation.aggregate import paired_differences
 from unimontage.evaluation.intervals import bca_interval_of, named_generator
+from unimontage.evaluation.paired import paired_differences
 from unimontage.evaluation.pooled import mean_over_runs, pool_of
 
 BY_SUBJECT, TOGETHER = "by subject", "all windows"
@@ -29,7 +29,7 @@ def subject_contrasts(
     subject_scores : DataFrame
         From `unimontage.evaluation.aggregate.per_subject`, of one unit.
     resamples, confidence, rng
-        As in `unimontage.evaluation.aggregate.paired_differences`.
+        As in `unimontage.evaluation.paired.paired_differences`.
 
     Returns
     -------
