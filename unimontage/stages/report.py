@@ -176,7 +176,9 @@ def _data(name: str, block: Mapping[str, Any], subjects: int) -> str:
 def _provenance(request: ReportRequest) -> str:
     """Code, versions and configuration."""
     cards = [json.loads(_read(path)) for path in request.cards]
-    versions = sorted({", ".join(f"{name} {value}" for name, value in card["versions"].items()) for card in cards})
+    records = [json.loads(_read(path)) for path in (request.page.parent / "records").rglob("*.json")]
+    packages = [record["software"]["packages"] for record in records]
+    versions = sorted({", ".join(f"{name} {value}" for name, value in found.items()) for found in packages})
     codes = dict.fromkeys(
         f"{path.parent.name}: {card['code']}" for path, card in zip(request.cards, cards, strict=True)
     )
