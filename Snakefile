@@ -32,6 +32,7 @@ localrules:
     prepared,
     pretrained,
     evaluated,
+    containers_check,
 
 
 rule all:
@@ -59,3 +60,16 @@ rule evaluated:
     """Every table, without figures."""
     input:
         targets.evaluated(),
+
+
+rule containers_check:
+    """What jobs find around themselves: versions against the lock, origin of packages, GPUs."""
+    input:
+        paths.environment("cpu"),
+        paths.environment("gpu"),
+    log:
+        paths.log("containers_check"),
+    container:
+        compute
+    shell:
+        "cat {input} | tee {log}"

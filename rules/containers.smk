@@ -35,20 +35,3 @@ use rule environment as environment_on_gpu with:
         gpu=1,
         mem_mb=gigabytes(4),
         runtime=minutes(10),
-
-
-localrules:
-    containers_check,
-
-
-rule containers_check:
-    """What jobs find around themselves: versions against the lock, origin of packages, GPUs."""
-    input:
-        paths.environment("cpu"),
-        paths.environment("gpu"),
-    log:
-        paths.log("containers_check"),
-    container:
-        compute
-    shell:
-        "cat {input} | tee {log}"

@@ -326,8 +326,6 @@ def test_the_resources_in_the_documentation_are_those_of_the_rules():
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for part in re.split(r"^(?=rule |use rule )", file.read_text(), flags=re.MULTILINE)[1:]:
             name = re.match(r"(?:use rule \w+ as|rule) (\w+)", part)[1]
-            if "resources:" not in part:  # done by the head itself
-                continue
             threads = re.search(r"threads: (\d+)", part)
             inherited = "4" if part.startswith("use rule within_subject") else "1"
             numbers = [re.search(rf"{word}\(([^)]+)\)", part)[1] for word in ("gigabytes", "minutes")]
