@@ -223,7 +223,7 @@ rule report:
         comparisons=params_of.comparisons(paths),
         cards=inputs.first_cards(),
         subjects=params_of.counted_subjects(),
-        config=plain(experiment),
+        config=experiment.model_dump(mode="json", exclude={"adopt"}),  # said once, by whoever goes on
         synthetic=plan.synthetic,
         code=fingerprint("stages.report"),
     log:
