@@ -149,7 +149,7 @@ def assert_alike(one: Path, other: Path) -> None:
     ours, theirs = (pd.read_csv(folder / "history.csv") for folder in (one, other))
     assert list(ours) == list(theirs)
     np.testing.assert_allclose(ours.to_numpy(), theirs.to_numpy(), rtol=RTOL, atol=ATOL)
-    first, second = (torch.load(folder / "weights.pt") for folder in (one, other))
+    first, second = (torch.load(folder / "weights.pt", weights_only=True) for folder in (one, other))
     assert first.keys() == second.keys()
     for name, value in first.items():
         torch.testing.assert_close(value, second[name], rtol=RTOL, atol=ATOL, msg=lambda text, n=name: f"{n}: {text}")
@@ -164,7 +164,7 @@ def test_two_processes_end_where_one_ends(alone, pair, kind):
 def test_a_training_goes_on_with_another_number_of_processes(alone, tmp_path, before, after):
     kinds = ("nt_xent", "sleep", "tokenizer")
     together(tmp_path, before, kinds=kinds, stop=True)
-    assert all(torch.load(tmp_path / kind / "c.pt")["step"] == STOP for kind in kinds)
+    assert all(torch.load(tmp_path / kind / "c.pt", weights_only=True)["step"] == STOP for kind in kinds)
     together(tmp_path, after, kinds=kinds)
     for kind in kinds:
         assert_alike(alone / f"{kind}-0", tmp_path / f"{kind}-0")
