@@ -6,7 +6,6 @@ rule environment:
     output:
         report=temp(paths.environment("cpu")),  # every call looks anew
     params:
-        gpus=0,
         code=fingerprint("stages.environment"),
     log:
         paths.log("environment"),
@@ -25,7 +24,6 @@ use rule environment as environment_on_gpu with:
     output:
         report=temp(paths.environment("gpu")),
     params:
-        gpus=1,
         code=fingerprint("stages.environment"),
     log:
         paths.log("environment_on_gpu"),

@@ -67,20 +67,28 @@ def inside(monkeypatch):
     monkeypatch.setenv(image.ASKED, "compute.sif")
     monkeypatch.setenv("APPTAINER_CONTAINER", "compute.sif")
     monkeypatch.setattr(image, "LOCK_INSIDE", image.LOCK)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    job = SimpleNamespace(
+        path=list(sys.path),
+        modules={"__main__": sys.modules["__main__"]},
+        exit=sys.exit,
+        prefix=sys.prefix,
+        base_prefix=sys.base_prefix,
+    )  # what other tests left in this process is none of its business
+    monkeypatch.setattr(image, "sys", job)
+    return job
 
 
 def test_only_the_image_and_this_tree_serve_a_job(inside):
-    sys.path += ["/mnt/snakemake_searchpaths/item_0", "/somewhere/site-packages"]
+    inside.path += ["/mnt/snakemake_searchpaths/item_0", "/somewhere/site-packages"]
     image.enter()
-    assert not any(entry.startswith(("/mnt", "/somewhere")) for entry in sys.path)
-    assert any(entry.endswith("site-packages") for entry in sys.path)
+    assert not any(entry.startswith(("/mnt", "/somewhere")) for entry in inside.path)
+    assert any(entry.endswith("site-packages") for entry in inside.path)
 
 
-def test_a_package_that_the_host_lent_already_ends_the_job(inside, monkeypatch):
+def test_a_package_that_the_host_lent_already_ends_the_job(inside):
     lent = ModuleType("lent.part")
     lent.__file__ = "/mnt/snakemake_searchpaths/item_0/lent/part.py"
-    monkeypatch.setitem(sys.modules, "lent.part", lent)
+    inside.modules["lent.part"] = lent
     with pytest.raises(SystemExit, match=r"the package lent is not the image's own: it comes from /mnt/"):
         image.enter()
 

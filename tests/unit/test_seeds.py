@@ -6,7 +6,7 @@ import torch
 from test_aligned import recipe as aligned
 from test_aligned import source, start_of
 from test_interruption import job, stopped_after  # noqa: F401
-from test_ranks import ENCODER, SCHEDULE, ids, segments
+from test_training_ranks import ENCODER, SCHEDULE, ids, segments
 
 from unimontage.config.recipes import UnivariateRecipe
 from unimontage.splits.files import read_table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from test_aligned import pool, store
-from test_ranks import ENCODER, SCHEDULE, ids
+from test_training_ranks import ENCODER, SCHEDULE, ids
 
 from unimontage.config.arms import Braindecode, Classical, Labram, Universal
 from unimontage.config.recipes import UnivariateRecipe

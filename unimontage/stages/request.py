@@ -77,10 +77,12 @@ def build(stage: Callable[[Any], None], snakemake: Any) -> Request:
         values["threads"] = snakemake.threads
     gpus = snakemake.resources.get("gpu", 0)
     if "gpus" in kind.model_fields:
-        values |= {"gpus": gpus, "nodes": snakemake.resources.get("nodes", 1)}
+        values["gpus"] = gpus
     elif gpus > 1:
         one = f"set-resources: {{{snakemake.rule}: {{gpu: 1}}}}"
         raise UserError(f"{gpus} GPUs for rule {snakemake.rule}", expected="one, it cannot use more", mend=one)
+    if "nodes" in kind.model_fields:
+        values["nodes"] = snakemake.resources.get("nodes", 1)
     if "deadline" in kind.model_fields:
         values["deadline"] = _deadline(snakemake.resources)
     return kind.model_validate(values)
