@@ -101,6 +101,36 @@ rule attention:
         "../workflow/scripts/attention.py"
 
 
+rule montage:
+    """What becomes of the electrodes of a dataset, in its recordings and in each model."""
+    input:
+        quality=inputs.dataset_quality,
+    output:
+        figure=report(
+            paths.montage("png"),
+            caption="../workflow/report/montage_card.rst",
+            category="Montages",
+            labels={"dataset": "{dataset}", "what": "montage"},
+        ),
+        table=paths.montage("csv"),
+    params:
+        dataset="{dataset}",
+        channels=params_of.channels,
+        models=params_of.montages,
+        code=fingerprint("stages.montage"),
+    log:
+        paths.log("montage", "dataset"),
+    benchmark:
+        paths.benchmark("montage", "dataset")
+    resources:
+        mem_mb=gigabytes(2),
+        runtime=minutes(20),
+    container:
+        compute
+    script:
+        "../workflow/scripts/montage.py"
+
+
 rule alignment_figure:
     """Weight of each electrode in the virtual channels, on the scalp."""
     input:

@@ -85,6 +85,7 @@ def expected(plan):
         "attention": len({place for place in places if plan.attentive(*place)}),
         "table": len(jobs),
         "contrast": sum(plan.contrasted(name) for name in jobs),
+        "montage": len(plan.config.datasets),
         "ledger": stands_for(plan, jobs),
         "report": 1,
         "all": 1,

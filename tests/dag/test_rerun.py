@@ -72,7 +72,7 @@ targets = [
 ]
 starts = plan.pretrainings()
 jobs = {
-    **dict.fromkeys(("twin", "locate", "preprocess"), per_dataset),
+    **dict.fromkeys(("twin", "locate", "preprocess", "montage"), per_dataset),
     **dict.fromkeys(("audit", "score", "figures", "ranks", "attention", "pooled", "nights"), targets),
     "split": [target | {"subject": "s01"} for target in targets],
     **dict.fromkeys(("corpus", "pretrain", "pretraining_figure", "embedding"), starts),

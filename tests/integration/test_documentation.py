@@ -201,6 +201,7 @@ def counted(plan: Plan) -> dict[str, int]:
         "embedding": whole,
         "table": len(plan.active()),
         "contrast": sum(plan.contrasted(name) for name in plan.active()),
+        "montage": len(config.datasets),
         "ledger": int(stands_for(plan, plan.active())),
         "report": 1,
         "all": 1,

@@ -333,7 +333,7 @@ def test_every_figure_has_a_caption():
     assert {name.removesuffix("_figure") for name in NAMES} <= stems
     assert {"selection_curves", "cost_curves", "kept_shares", "coverage", "gallery"} <= stems
     assert {"workflow", "results_table", "paired_differences", "published_tables", "efficiency"} <= stems
-    assert {"distill_tables", "selection_card"} <= stems
+    assert {"distill_tables", "selection_card", "montage_card", "critical_differences", "ledger"} <= stems
 
 
 def test_predicted_numbers_have_a_panel_for_each_arm_and_target():

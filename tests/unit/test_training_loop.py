@@ -321,7 +321,7 @@ def test_windows_that_pretraining_may_not_see_are_not_there():
     left_out = {"deap/s01/1/1/0", "deap/s03/2/1/7"}
     whole, stores, _ = corpus(leave_out=left_out)
     assert len(whole) == 28
-    spoilt = [each.signal.copy() for each in stores]
+    spoilt = [each.signal[:] for each in stores]
     spoilt[0][0] = np.nan
     spoilt[2][7] = np.nan
     stores = [

@@ -50,6 +50,11 @@ class Inputs:
         """Windows of all subjects of a dataset."""
         return [self._windows(wildcards.dataset, subject) for subject in self._plan.subjects(wildcards.dataset)]
 
+    def dataset_quality(self, wildcards: Wildcards) -> list[str]:
+        """What was found in the recordings of all subjects of a dataset."""
+        subjects = self._plan.subjects(wildcards.dataset)
+        return [self._paths.quality.format(dataset=wildcards.dataset, subject=subject) for subject in subjects]
+
     def corpus_windows(self, wildcards: Wildcards) -> list[str]:
         """Windows of everyone that a pre-training sees."""
         pairs = self._plan.corpus_subjects(wildcards.corpus, wildcards.holdout)

@@ -11,6 +11,7 @@ from unimontage.config.protocols import BY_SUBJECT, Division
 from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.dag.fingerprint import fingerprint
 from unimontage.dag.inputs import Wildcards, target_of
+from unimontage.dag.montages import contracts
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import Plan, has_recipe
 
@@ -58,6 +59,11 @@ class Params:
     def channels(self, wildcards: Wildcards) -> list[str]:
         """Channels of the dataset's windows."""
         return list(self._plan.channels(wildcards.dataset))
+
+    def montages(self, wildcards: Wildcards) -> dict[str, dict[str, list[str]]]:
+        """State of each channel of the dataset in each model."""
+        models = contracts(self._plan, wildcards.dataset)
+        return {name: {channel: list(state) for channel, state in states.items()} for name, states in models.items()}
 
     def length_s(self, wildcards: Wildcards) -> float:
         """Length of the dataset's windows."""

@@ -159,6 +159,10 @@ class Paths:
             return f"{self.root}/figures/{{recipe}}/{{corpus}}/{{holdout}}/{name}.png"
         return f"{self.root}/figures/{{comparison}}/{{dataset}}/{{task}}/{{protocol}}/{name}.png"
 
+    def montage(self, suffix: str) -> str:
+        """What becomes of the electrodes of a dataset."""
+        return f"{self.root}/figures/montage/{{dataset}}.{suffix}"
+
     @property
     def report(self) -> str:
         """The page with everything that the run has to show."""

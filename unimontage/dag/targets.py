@@ -69,7 +69,8 @@ class Targets:
         ]
         starts = [start for start in self._plan.pretrainings() if start["holdout"] in (WHOLE, TRAINING_SUBJECTS)]
         of_recipe = [self._paths.figure(name).format(**start) for start in starts for name in self._of_recipe(start)]
-        return of_target + of_nights + grids + costs + of_recipe + self.selected()
+        montages = [self._paths.montage("png").format(dataset=dataset) for dataset in self._plan.config.datasets]
+        return of_target + of_nights + grids + costs + of_recipe + montages + self.selected()
 
     def selected(self) -> list[str]:
         """Card of every choice of windows that a pre-training sees."""

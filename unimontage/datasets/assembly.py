@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,18 @@ UV = 1e-6  # volts
 def leave_out(key: str, subject: str) -> str:
     """What to do about a broken file: fetch it again or do without the subject."""
     return f"copy the file again, or leave the subject out with `datasets: {{{key}: {{exclude: [{subject}]}}}}`"
+
+
+def respell(raw: mne.io.BaseRaw, names: Mapping[str, str]) -> mne.io.BaseRaw:
+    """Rename channels, from the labels of their file to canonical names, and keep the labels with the recording."""
+    raw.rename_channels(dict(names))
+    raw.info["temp"] = {name: label for label, name in names.items()}  # mne's place for what no file format holds
+    return raw
+
+
+def labels_of(raw: mne.io.BaseRaw) -> dict[str, str]:
+    """What the file calls each channel, by canonical name; empty where a format or a reader has no labels."""
+    return dict(raw.info.get("temp") or {})
 
 
 def join(pieces: Iterable[np.ndarray], facts: DatasetFacts) -> mne.io.BaseRaw:

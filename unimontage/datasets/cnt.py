@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unimontage.datasets.assembly import respell
 from unimontage.errors import UserError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def open_cnt(path: Path, names: Mapping[str, str], mend: str) -> mne.io.BaseRaw:
     raw.set_annotations(None)
     raw.info["bads"] = []  # what a technician marked is left to the inspection of the signal
     raw.pick(list(names))
-    return raw.rename_channels(dict(names))
+    return respell(raw, names)
 
 
 def stream_cnt(

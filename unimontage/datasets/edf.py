@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unimontage.datasets.assembly import respell
 from unimontage.datasets.edf_header import ANNOTATIONS, FIELDS, Header, read_header
 from unimontage.datasets.facts import DatasetFacts
 from unimontage.errors import UserError
@@ -53,7 +54,7 @@ def read_edf(path: Path, facts: DatasetFacts, mend: str, drop: Sequence[str] = (
     names = canonical_channels([header.labels[i] for i in signals], path.name)
     _check_channels(path, names, facts)
     raw = mne.io.read_raw_edf(path, exclude=list(drop), preload=True, verbose="ERROR")
-    raw.rename_channels({name: canonical(name) for name in raw.ch_names})
+    respell(raw, {name: canonical(name) for name in raw.ch_names})
     raw.pick(list(facts.channels))
     return raw
 
@@ -101,7 +102,7 @@ def open_edf(
         with path.open("rb") as file:
             raw = mne.io.read_raw_edf(file, include=wanted, preload=True, verbose="ERROR")
     raw.set_annotations(None)
-    raw.rename_channels(dict(names))
+    respell(raw, names)
     raw.reorder_channels([*names.values(), *others])
     return raw.set_channel_types(dict.fromkeys(raw.ch_names, "eeg"), verbose="ERROR")
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from unimontage.config.data import Preprocessing, Windows
 from unimontage.datasets import load
+from unimontage.datasets.assembly import labels_of
 from unimontage.datasets.facts import DatasetFacts, Recording
 from unimontage.datasets.hypnogram import crop_wake
 from unimontage.errors import UserError
@@ -148,12 +149,13 @@ def _session(
     spread = Spread(len(present))
     stretches = _measured(conditioned(reader, joints, conditioning, request.threads), spread)
     columns = [request.channels.index(name) for name in present]
-    scale, digest = _write(stretches, table, round(request.length_s * rate), columns, writer, first)
+    scale, digest, rounding_uv = _write(stretches, table, round(request.length_s * rate), columns, writer, first)
     median_sd = float(np.median(spread.sd()))
     check_amplitude(median_sd, *facts.amplitude_uv, where)
     counts = {"trials": len(recording.trials), "windows": len(table), "dropped": dropped, "notes": recording.notes}
-    counts["missing"] = missing
-    quality = asdict(report) | counts | {"filtered_sd_uv": median_sd, "handled": options.bad_channels}
+    counts |= {"missing": missing, "labels": labels_of(raw)}
+    measured = {"filtered_sd_uv": median_sd, "rounding_uv": rounding_uv}
+    quality = asdict(report) | counts | measured | {"handled": options.bad_channels}
     return Session(table.assign(digest=digest), scale, missing, quality)
 
 
@@ -235,18 +237,19 @@ def _write(
     columns: Sequence[int],
     writer: WindowWriter,
     first: int,
-) -> tuple[dict[str, list[float]], np.ndarray]:
-    """Write windows as they pass by, NaN in all columns but those given; their scale and their digests."""
-    sample, digest = ScaleSample(len(table), samples), np.empty(len(table), dtype=object)
+) -> tuple[dict[str, list[float]], np.ndarray, float]:
+    """Write windows as they pass by, NaN in all columns but those given; their scale, digests and largest rounding."""
+    sample, digest, largest = ScaleSample(len(table), samples), np.empty(len(table), dtype=object), 0.0
     for rows, present in windows_of(stretches, table["start_sample"].to_numpy(), samples):
         windows = np.full((len(rows), writer.channels, samples), np.nan, dtype=np.float32)
         windows[:, columns] = present
-        digest[rows] = digests(windows)
+        digest[rows] = digests(windows)  # of the signal itself: overlapping windows are rounded each in its own steps
         # Trials that are not in the order of time have their rows in several runs.
         for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
-            writer.write(first + rows[run[0]], windows[run])
-            sample.add(rows[run[0]], windows[run])
-    return sample.scale(), digest
+            stored = writer.write(first + rows[run[0]], windows[run])
+            sample.add(rows[run[0]], stored)
+            largest = max(largest, float(np.abs(stored - windows[run])[:, columns].max(initial=0)))
+    return sample.scale(), digest, largest
 
 
 def _identify(table: pd.DataFrame, request: PreprocessRequest, facts: DatasetFacts) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from unimontage.errors import UserError
+from unimontage.windows.signal import StoredSignal
 
 KEYS = ("window", "session", "trial", "start_s", "start_sample", "digest")
 """Columns of a window table that are no labels."""
@@ -22,7 +23,7 @@ class WindowStore:
 
     Attributes
     ----------
-    signal : np.memmap, shape (N, C, T), float32
+    signal : StoredSignal, shape (N, C, T), float32
         Microvolt; read from the file only where it is indexed. N may be 0, in the store of a group without patients.
     table : DataFrame, N rows
         ``window`` (id ``dataset/subject/session/trial/k``), ``session``, ``trial``, ``start_s`` within the trial,
@@ -36,7 +37,7 @@ class WindowStore:
         median and robust standard deviation of every channel; ``missing``: by session, the channels that hold NaN.
     """
 
-    signal: np.ndarray
+    signal: StoredSignal | np.ndarray
     table: pd.DataFrame
     channels: tuple[str, ...]
     sfreq_hz: float
@@ -53,11 +54,11 @@ class WindowStore:
         """
         try:
             with h5py.File(path, "r") as file:
-                memory = _mapped(path, file["signal"])
+                signal = StoredSignal(_mapped(path, file["signal"]), _mapped(path, file["step_uv"]))
                 columns = json.loads(bytes(file["columns"][()]))
                 table = pd.DataFrame({name: _column(file["table"][name]) for name in columns})
                 attributes = json.loads(bytes(file["attributes"][()]))
-                return cls(memory, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
+                return cls(signal, table, tuple(attributes["channels"]), float(attributes["sfreq_hz"]), attributes)
         except FileNotFoundError as error:
             mend = f"run the same command again, with {path} after the word snakemake"
             raise UserError(f"{path} is missing", mend=mend) from error
@@ -69,10 +70,10 @@ class WindowStore:
             ) from error
 
 
-def _mapped(path: Path | str, signal: h5py.Dataset) -> np.ndarray:
-    if not signal.size:  # no bytes, so nothing to map
-        return np.empty(signal.shape, dtype=signal.dtype)
-    return np.memmap(path, dtype=signal.dtype, mode="r", offset=signal.id.get_offset(), shape=signal.shape)
+def _mapped(path: Path | str, data: h5py.Dataset) -> np.ndarray:
+    if not data.size:  # no bytes, so nothing to map
+        return np.empty(data.shape, dtype=data.dtype)
+    return np.memmap(path, dtype=data.dtype, mode="r", offset=data.id.get_offset(), shape=data.shape)
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:

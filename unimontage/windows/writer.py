@@ -15,6 +15,7 @@ import pandas as pd
 from unimontage.errors import UserError
 from unimontage.windows.atomic import beside, sweep, to_disk, writing
 from unimontage.windows.scale import scales
+from unimontage.windows.signal import restored, rounded
 from unimontage.windows.store import KEYS, plain, table_hash
 
 
@@ -43,7 +44,7 @@ class WindowWriter:
     def __init__(self, path: Path | str, *, channels: Sequence[str], samples: int, sfreq_hz: float) -> None:
         self._path, self._aside = Path(path), beside(Path(path))
         self._channels, self._samples, self._sfreq_hz = list(channels), samples, float(sfreq_hz)
-        self._rows = 0
+        self._steps: dict[int, np.ndarray] = {}
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             sweep(self._path)
@@ -63,7 +64,7 @@ class WindowWriter:
         self._file.close()
         self._aside.unlink(missing_ok=True)  # renamed already where all went well
 
-    def write(self, first: int, windows: np.ndarray) -> None:
+    def write(self, first: int, windows: np.ndarray) -> np.ndarray:
         """Write consecutive windows, in any order of the parts.
 
         Parameters
@@ -71,20 +72,32 @@ class WindowWriter:
         first : int
             Row of the first of them.
         windows : ndarray, shape (n, C, T)
-            Microvolt; stored as float32.
+            Microvolt; a channel that the recording lacks is NaN throughout.
+
+        Returns
+        -------
+        ndarray, shape (n, C, T), float32
+            The windows as they will be read back, see :func:`~unimontage.windows.signal.rounded`.
 
         Raises
         ------
         UserError
             The windows have another shape than the store's, or the disk is full.
+        ValueError
+            A channel is NaN in places, or infinite.
         """
         if windows.shape[1:] != (len(self._channels), self._samples):
             raise UserError(
                 f"{self._path}: windows of {windows.shape[1]} channels and {windows.shape[2]} samples",
                 expected=f"{len(self._channels)} and {self._samples}",
             )
-        self._put(_start() + first * self._window_bytes, np.ascontiguousarray(windows, dtype="<f4"))
-        self._rows += len(windows)
+        numbers, self._steps[first] = rounded(windows)
+        self._put(_start() + first * self._window_bytes, numbers)
+        return restored(numbers, self._steps[first])
+
+    @property
+    def _rows(self) -> int:
+        return sum(map(len, self._steps.values()))
 
     def finish(self, table: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
         """Write what describes the windows and give the file its name.
@@ -128,6 +141,9 @@ class WindowWriter:
                 file.create_dataset(
                     f"table/{name}", data=_fixed(values) if values.dtype == object else values.to_numpy()
                 )
+            steps = [self._steps[first] for first in sorted(self._steps)]
+            none = np.empty((0, len(self._channels)), dtype="<f4")
+            file.create_dataset("step_uv", data=np.concatenate([none, *steps]))
             # Data sets, not HDF5 attributes, which hold 64 kB at most.
             file.create_dataset("columns", data=np.bytes_(json.dumps(list(table.columns))))
             file.create_dataset("attributes", data=np.bytes_(json.dumps(everything)))
@@ -140,7 +156,7 @@ class WindowWriter:
 
     @property
     def _window_bytes(self) -> int:
-        return 4 * len(self._channels) * self._samples
+        return 2 * len(self._channels) * self._samples
 
     def _put(self, place: int, data: np.ndarray | memoryview) -> None:
         left = memoryview(data).cast("B")
@@ -186,9 +202,9 @@ def write_windows(
             f"{path}: {signal.shape} samples, {len(table)} table rows, {len(channels)} channel names",
             expected="one row a window, one name a channel and the store's own columns",
         )
-    scale = {"scale": scales(signal, table["session"].to_numpy(dtype=object))}
     with WindowWriter(path, channels=channels, samples=signal.shape[2], sfreq_hz=sfreq_hz) as writer:
-        writer.write(0, signal)
+        stored = writer.write(0, signal)
+        scale = {"scale": scales(stored, table["session"].to_numpy(dtype=object))}
         writer.finish(table, scale | dict(attributes))
 
 
@@ -247,7 +263,7 @@ def _reserve(file: h5py.File, shape: tuple[int, int, int]) -> int | None:
     options.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     options.set_obj_track_times(False)  # the same windows are the same bytes
     space = h5py.h5s.create_simple(shape)
-    return h5py.h5d.create(file.id, b"signal", h5py.h5t.IEEE_F32LE, space, options).get_offset()
+    return h5py.h5d.create(file.id, b"signal", h5py.h5t.STD_I16LE, space, options).get_offset()
 
 
 def _fixed(values: pd.Series) -> np.ndarray:
