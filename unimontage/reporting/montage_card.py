@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS, INCHES = 3, 3.4
+COLUMNS, INCHES, NAMED = 3, 3.4, 4
 STYLES = dict(zip(STATES, zip(OKABE_ITO, MARKERS, strict=False), strict=False))
 
 
 def montage_card(contract: Mapping[str, Mapping[str, State]], *, synthetic: bool, title: str) -> Figure:
-    """Draw a head for the recordings and for each model, with a mark an electrode.
+    """Draw a head for the recordings and for each model, one for models that agree, with a mark an electrode.
 
     Parameters
     ----------
@@ -34,13 +34,14 @@ def montage_card(contract: Mapping[str, Mapping[str, State]], *, synthetic: bool
         Stamp the figure.
     title : str
     """
-    rows = math.ceil(len(contract) / COLUMNS)
-    figure = new_figure(COLUMNS * INCHES, 1.2 + rows * (INCHES + 0.5), title, synthetic)
+    heads = _alike(contract)
+    rows = math.ceil(len(heads) / COLUMNS)
+    figure = new_figure(COLUMNS * INCHES, 1.2 + rows * (INCHES + 0.8), title, synthetic)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes in panels[len(contract) :]:
+    for axes in panels[len(heads) :]:
         axes.set_axis_off()
-    for axes, (model, states) in zip(panels, contract.items(), strict=False):
-        _head(axes, model, states)
+    for axes, (models, states) in zip(panels, heads, strict=False):
+        _head(axes, models, states)
     handles = {h.get_label(): h for axes in panels for h in axes.get_legend_handles_labels()[0]}
     ordered = [handles[name] for name in map(_meaning, STATES) if name in handles]
     figure.legend(handles=ordered, loc="outside lower center", ncols=min(3, len(ordered)), frameon=False, fontsize=9)
@@ -53,7 +54,19 @@ def contract_table(contract: Mapping[str, Mapping[str, State]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "channel", "state", "note"])
 
 
-def _head(axes: Axes, model: str, states: Mapping[str, State]) -> None:
+def _alike(contract: Mapping[str, Mapping[str, State]]) -> list[tuple[list[str], Mapping[str, State]]]:
+    """Models that agree about every channel, and what they agree on; the recordings stand alone."""
+    found: list[tuple[list[str], Mapping[str, State]]] = []
+    for model, states in contract.items():
+        same = next((models for models, others in found[1:] if others == states), None)
+        if same is None:
+            found.append(([model], states))
+        else:
+            same.append(model)
+    return found
+
+
+def _head(axes: Axes, models: Sequence[str], states: Mapping[str, State]) -> None:
     placed, homeless = {}, []
     for channel in states:
         try:
@@ -73,7 +86,8 @@ def _head(axes: Axes, model: str, states: Mapping[str, State]) -> None:
     counts = Counter(state.state for state in states.values())
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if state in counts)
     told += f"; nowhere on the scalp: {', '.join(homeless)}" if homeless else ""
-    axes.set_title("\n".join([*textwrap.wrap(model, 42), *textwrap.wrap(told, 48)]), fontsize=9)
+    names = "; ".join(models[:NAMED]) + f"; and {len(models) - NAMED} more" * (len(models) > NAMED)
+    axes.set_title("\n".join([*textwrap.wrap(names, 50), *textwrap.wrap(told, 54)]), fontsize=8)
 
 
 def _meaning(state: str) -> str:
