@@ -1,15 +1,15 @@
 """How fast windows are selected, beside the published way, the best plain loop, and pyod.
 
-``python -m benchmarks.selection --n 100000`` compares k-center and outlier scores on SYNTHETIC latents, in one process
-and turn by turn, and checks that the choices are the same. ``--paired`` runs the published way to its end between two
-runs of k-center, which takes long. ``--stream`` measures latents mapped from a file.
+``python -m benchmarks.selection`` compares k-center, run to its end, and outlier scores on SYNTHETIC latents, in one
+process and turn by turn. Each pick of a plain loop costs the same, so a round times some of its picks. That the lists
+are the same is seen by running the loop to its end once. Then k-center chooses from 2.25 million latents that lie in a
+file. ``--paired`` runs the published way to its end between two runs of k-center instead, which takes long.
 """
 
 import argparse
-import os
-import platform
 import resource
-import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,14 +17,15 @@ from pathlib import Path
 
 import numba
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.measuring import Finding, keep, take_turns
 from unimontage.distillation.hbos import hbos_scores, moments, outliers, standardise
 from unimontage.distillation.kcenter import k_center
 
-RESULTS = Path(__file__).parent / "results"
-WIDTH, SAMPLED = 64, 30  # dimensions; picks of the published way that are timed
+WIDTH, COLUMNS = 64, 4  # dimensions; how many of them pyod searches the number of bins of, which takes it minutes each
+PICKS = {"published": 20, "fused": 300}  # picks that are timed a round
+LARGE = 2_250_000  # windows of 4 s in 2,500 hours
 LANES = 64
 
 
@@ -54,18 +55,16 @@ def recordings(rng: np.random.Generator, n: int) -> np.ndarray:
 CLOUDS = {cloud.__name__: cloud for cloud in (isotropic, clustered, recordings)}
 
 
-def published(latents: np.ndarray, k: int, first: int) -> tuple[np.ndarray, list[float]]:
-    """Picks of the published loop, and the seconds of each: a row of scikit-learn's distances, a minimum, an argmax."""
+def published(latents: np.ndarray, k: int, first: int) -> np.ndarray:
+    """Picks of the published loop: a row of scikit-learn's distances, a minimum, an argmax."""
     from sklearn.metrics import pairwise_distances
 
-    bound, index, seconds = np.full((len(latents), 1), np.inf), [first], []
-    for _ in tqdm(range(k - 1), desc="published"):
-        start = time.perf_counter()
+    bound, index = np.full((len(latents), 1), np.inf), [first]
+    for _ in tqdm(range(k - 1), desc="published", disable=k <= max(PICKS.values())):
         distance = pairwise_distances(latents, latents[index[-1]].reshape(1, -1), metric="euclidean", n_jobs=-1)
         np.minimum(bound, distance, out=bound)
         index.append(int(bound.argmax()))
-        seconds.append(time.perf_counter() - start)
-    return np.array(index), seconds
+    return np.array(index)
 
 
 @numba.njit(parallel=True, cache=True)
@@ -91,14 +90,19 @@ def _block(columns: np.ndarray, centre: np.ndarray, bound: np.ndarray) -> np.flo
     return top
 
 
-def fused(latents: np.ndarray, k: int, first: int) -> np.ndarray:
-    """The plain loop with one fused pass over all windows a pick; the distances are those of k_center."""
+def laid_out(latents: np.ndarray) -> np.ndarray:
+    """Latents in blocks (B, d, LANES), as a fused pass reads them fastest."""
     blocks = -(-len(latents) // LANES)
     padded = np.zeros((blocks * LANES, latents.shape[1]), dtype=np.float32)
     padded[: len(latents)] = latents
-    columns = np.ascontiguousarray(padded.reshape(blocks, LANES, -1).transpose(0, 2, 1))
-    bound, top, index = np.full((blocks, LANES), np.float32(np.inf)), np.empty(blocks, dtype=np.float32), [first]
+    return np.ascontiguousarray(padded.reshape(blocks, LANES, -1).transpose(0, 2, 1))
+
+
+def fused(latents: np.ndarray, columns: np.ndarray, k: int, first: int) -> np.ndarray:
+    """The plain loop with one fused pass over all windows a pick; the distances are those of k_center."""
+    bound, top = np.full((len(columns), LANES), np.float32(np.inf)), np.empty(len(columns), dtype=np.float32)
     bound.ravel()[len(latents) :] = -1
+    index = [first]
     while True:
         bound.ravel()[index[-1]] = -1
         if len(index) == k:
@@ -108,94 +112,68 @@ def fused(latents: np.ndarray, k: int, first: int) -> np.ndarray:
         index.append(block * LANES + int(bound[block].argmax()))
 
 
-def timed(work: Callable, *args, **options) -> tuple[object, dict[str, float]]:
-    """What a call returns, and its seconds by the clock and on the processor."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work(*args, **options)
-    return result, {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+def one_thread(work: Callable[[], object], threads: int) -> Callable[[], object]:
+    """A call on one thread."""
+
+    def alone() -> object:
+        numba.set_num_threads(1)
+        try:
+            return work()
+        finally:
+            numba.set_num_threads(threads)
+
+    return alone
 
 
-def compare_centres(n: int, k: int, rounds: int) -> pd.DataFrame:
-    """A row a cloud and round: seconds of each way, and whether the lists are the same."""
-    warm = isotropic(np.random.default_rng(1), 500)
-    fused(warm, 20, int(k_center(warm, 20).index[0]))
-    rows = []
+def compare_centres(n: int, k: int, rounds: int, threads: int) -> list[Finding]:
+    """K-center to its end, beside picks of the two plain loops, on each cloud."""
+    findings = []
     for name, cloud in CLOUDS.items():
         latents = cloud(np.random.default_rng(0), n)
-        for number in range(rounds):
-            found, ours = timed(k_center, latents, k)
-            plain, theirs = timed(fused, latents, k, int(found.index[0]))
-            row = {"cloud": name, "round": number + 1, "k_center_s": ours["wall_s"], "k_center_cpu_s": ours["cpu_s"]}
-            row |= {"fused_s": theirs["wall_s"], "fused_cpu_s": theirs["cpu_s"]}
-            row |= {"published_s": statistics.median(published(latents, SAMPLED, int(found.index[0]))[1]) * k}
-            rows.append(row | {"same_list": bool(np.array_equal(found.index, plain))})
-            print(rows[-1], flush=True)
-    return pd.DataFrame(rows)
+        columns, found = laid_out(latents), k_center(latents, k).index
+        first = int(found[0])
+        ways = {"k_center": lambda latents=latents: k_center(latents, k)}
+        ways["published"] = lambda latents=latents, first=first: published(latents, PICKS["published"], first)
+        plain = lambda picks, latents=latents, columns=columns, first=first: fused(latents, columns, picks, first)  # noqa: E731
+        ways["fused"] = one_thread(lambda plain=plain: plain(PICKS["fused"]), threads)
+        ways["one pass of the memory"] = one_thread(lambda columns=columns: columns.sum(dtype=np.float32), threads)
+        seconds = take_turns(ways, rounds)
+        same = bool(np.array_equal(found, plain(k)))
+        bound = float((seconds["k_center"] / seconds["one pass of the memory"] / k).median())
+        for way, goal in (("published", 150), ("fused", 8)):
+            ratios = (seconds[way] / (PICKS[way] - 1) * k / seconds["k_center"]).tolist()
+            peer = {
+                "published": "scikit-learn, a row of distances a pick",
+                "fused": "one fused pass a pick, one thread",
+            }
+            stage, equal = f"k-center, {n} x {WIDTH}, {k} chosen, {name}", f"same list: {same}"
+            findings.append(Finding(stage, peer[way], ratios, goal, equal, bound))
+    return findings
 
 
-def paired(n: int, k: int) -> str:
-    """K-center before and after the published way, which runs to its end, on the same latents."""
-    k_center(isotropic(np.random.default_rng(1), 500), 20)
-    latents = recordings(np.random.default_rng(0), n)
-    found, before = timed(k_center, latents, k)
-    (index, _), theirs = timed(published, latents, k, int(found.index[0]))
-    _, after = timed(k_center, latents, k)
-    same = int((np.cumsum(index != found.index) == 0).sum())
-    ours = (before["wall_s"] + after["wall_s"]) / 2
-    return (
-        f"SYNTHETIC recordings, {n} x {WIDTH}, {k} chosen, everything to its end, in one run.\n\n"
-        f"| way | s | CPU s |\n|---|---|---|\n"
-        f"| k_center, before | {before['wall_s']:.2f} | {before['cpu_s']:.2f} |\n"
-        f"| published: a row of scikit-learn's distances a pick | {theirs['wall_s']:.0f} | {theirs['cpu_s']:.0f} |\n"
-        f"| k_center, after | {after['wall_s']:.2f} | {after['cpu_s']:.2f} |\n\n"
-        f"Published / this, by the clock: {theirs['wall_s'] / ours:.0f}. The lists agree in their first {same} picks.\n"
-    )
-
-
-def compare_scores(n: int, rounds: int) -> pd.DataFrame:
-    """A row a kind of bins and round: seconds here and of pyod's fit, and the largest difference of the scores."""
+def compare_scores(n: int, rounds: int) -> list[Finding]:
+    """Outlier scores with ten bins, and with bins that are searched, beside pyod's."""
     from pyod.models.hbos import HBOS
 
     latents = recordings(np.random.default_rng(0), n)
     standard = standardise(latents, *moments(latents)).astype(np.float64)
-    rows = []
-    for bins in (10, "auto"):
-        hbos_scores(latents[:500], bins)
-        HBOS(n_bins=bins).fit(standard[:500])
-        for number in range(rounds if bins == 10 else 1):  # pyod takes minutes for automatic bins
-            scores, ours = timed(hbos_scores, latents, bins)
-            oracle, theirs = timed(HBOS(n_bins=bins).fit, standard)
-            other = oracle.decision_scores_
-            row = {"bins": str(bins), "round": number + 1, "hbos_s": ours["wall_s"], "pyod_s": theirs["wall_s"]}
-            row |= {"largest_difference": float(np.abs(scores - other).max())}
-            rows.append(row | {"same_outliers": bool((outliers(scores, 0.01) == outliers(other, 0.01)).all())})
-            print(rows[-1], flush=True)
-    return pd.DataFrame(rows)
+    findings = []
+    for bins, goal, width in ((10, 8, WIDTH), ("auto", 50, COLUMNS)):
+        ours, theirs = np.ascontiguousarray(latents[:, :width]), np.ascontiguousarray(standard[:, :width])
+        oracle = HBOS(n_bins=bins)
+        ways = {"ours": lambda bins=bins, ours=ours: hbos_scores(ours, bins)}
+        ways["pyod"] = lambda oracle=oracle, theirs=theirs: oracle.fit(theirs)
+        seconds = take_turns(ways, rounds)
+        scores, other = hbos_scores(ours, bins), oracle.decision_scores_
+        same = bool((outliers(scores, 0.01) == outliers(other, 0.01)).all())
+        equal = f"scores {np.abs(scores - other).max():.0e}, same outliers at 1 %: {same}"
+        stage = f"HBOS, {n} x {width}, bins {bins}"
+        findings.append(Finding(stage, "pyod", (seconds["pyod"] / seconds["ours"]).tolist(), goal, equal))
+    return findings
 
 
-def summary(centres: pd.DataFrame, scores: pd.DataFrame, title: str) -> str:
-    lines = [f"# Selection, {title}", "", "SYNTHETIC latents. Medians over rounds; ratios within a round."]
-    lines += [f"Published way: median of {SAMPLED} picks times k, not run to the end.", ""]
-    lines += ["| latents | k_center s | CPU s | fused / this | published / this | same list as the plain loop |"]
-    lines += ["|---|---|---|---|---|---|"]
-    for name, part in centres.groupby("cloud", sort=False):
-        plain, paper = ((part[each] / part["k_center_s"]).median() for each in ("fused_s", "published_s"))
-        ours = f"{part['k_center_s'].median():.2f} | {part['k_center_cpu_s'].median():.2f}"
-        lines.append(f"| {name} | {ours} | {plain:.1f} | {paper:.0f} | {part['same_list'].all()} |")
-    lines += [
-        "",
-        "| bins | hbos s | pyod / this | largest difference | same outliers at 1 % |",
-        "|---|---|---|---|---|",
-    ]
-    for bins, part in scores.groupby("bins", sort=False):
-        ratio, worst = (part["pyod_s"] / part["hbos_s"]).median(), part["largest_difference"].max()
-        ours = part["hbos_s"].median()
-        lines.append(f"| {bins} | {ours:.2f} | {ratio:.1f} | {worst:.1e} | {part['same_outliers'].all()} |")
-    return "\n".join([*lines, ""])
-
-
-def stream(n: int, fraction: float) -> str:
-    """K-center on latents mapped from a file, and the most memory this process ever held, the map included."""
+def from_a_file(n: int, fraction: float) -> tuple[float, float]:
+    """Seconds of k-center on latents mapped from a file, and the most GiB this process ever held, the map included."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "latents.npy"
         mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, WIDTH))
@@ -203,42 +181,54 @@ def stream(n: int, fraction: float) -> str:
         for row in range(0, n, 100_000):
             mapped[row : row + 100_000] = recordings(rng, len(mapped[row : row + 100_000]))
         del mapped
-        _, seconds = timed(k_center, np.load(path, mmap_mode="r"), max(1, int(fraction * n)))
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return (
-        f"SYNTHETIC, {n} x {WIDTH} mapped from a file ({n * WIDTH * 4 / 2**30:.2f} GiB), {fraction:.1%} chosen: "
-        f"{seconds['wall_s']:.1f} s, {seconds['cpu_s']:.1f} s of CPU, peak RSS {peak_gb:.2f} GiB\n"
-    )
+        start = time.perf_counter()
+        k_center(np.load(path, mmap_mode="r"), max(1, int(fraction * n)))
+        return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def paired(n: int, k: int) -> list[Finding]:
+    """K-center before and after the published way, which runs to its end, on the same latents."""
+    k_center(isotropic(np.random.default_rng(1), 500), 20)
+    latents, clock = recordings(np.random.default_rng(0), n), [time.perf_counter()]
+    found = k_center(latents, k).index
+    clock.append(time.perf_counter())
+    index = published(latents, k, int(found[0]))
+    clock.append(time.perf_counter())
+    k_center(latents, k)
+    clock.append(time.perf_counter())
+    before, theirs, after = np.diff(clock)
+    equal = f"the lists agree in their first {int((np.cumsum(index != found) == 0).sum())} picks"
+    stage = f"k-center, {n} x {WIDTH}, {k} chosen, recordings"
+    return [Finding(stage, "scikit-learn, to its end", [theirs / before, theirs / after], 150, equal)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, help="windows (100 000; 400 000 with --paired, 2 000 000 with --stream)")
+    parser.add_argument("--n", type=int, default=400_000)
+    parser.add_argument("--scores", type=int, default=1_000_000)
+    parser.add_argument("--large", type=int, default=LARGE)
     parser.add_argument("--fraction", type=float, default=0.05)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=numba.config.NUMBA_NUM_THREADS)
     parser.add_argument("--paired", action="store_true")
-    parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--from-a-file", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     numba.set_num_threads(given.threads)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, threads {given.threads}"
-    RESULTS.mkdir(exist_ok=True)
-    if given.stream:
-        text = f"# Selection from a file, {machine}\n\n{stream(given.n or 2_000_000, given.fraction)}"
-        (RESULTS / "selection_stream.md").write_text(text)
-    elif given.paired:
-        n = given.n or 400_000
-        text = f"# Selection in one paired run, {machine}\n\n{paired(n, max(1, int(given.fraction * n)))}"
-        (RESULTS / "selection_paired.md").write_text(text)
-    else:
-        n = given.n or 100_000
-        centres = compare_centres(n, max(1, int(given.fraction * n)), given.rounds)
-        scores = compare_scores(n, given.rounds)
-        centres.to_csv(RESULTS / "selection_centres.csv", index=False)
-        scores.to_csv(RESULTS / "selection_scores.csv", index=False)
-        text = summary(centres, scores, f"{n} x {WIDTH}, {given.fraction:.1%}, {machine}")
-        (RESULTS / "selection.md").write_text(text)
-    print(text)
+    k = max(1, int(given.fraction * given.n))
+    if given.from_a_file:
+        print(*from_a_file(given.large, given.fraction))
+        return
+    about = {"threads": given.threads, "data": "SYNTHETIC latents"}
+    if given.paired:
+        keep("selection_paired", paired(given.n, k), **about)
+        return
+    findings = compare_centres(given.n, k, given.rounds, given.threads) + compare_scores(given.scores, given.rounds)
+    command = [sys.executable, "-m", "benchmarks.selection", "--from-a-file", "--large", str(given.large)]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    stage = f"k-center, {given.large} x {WIDTH} in a file, {given.fraction:.0%} chosen"
+    for what, limit, values in zip(("seconds", "GiB"), (180, 2), zip(*runs, strict=True), strict=True):
+        findings.append(Finding(f"{stage}, {what}", "limit", [float(value) for value in values], limit))
+    keep("selection", findings, bound="the memory read once a pick, on one thread", **about)
 
 
 if __name__ == "__main__":

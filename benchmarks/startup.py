@@ -1,6 +1,4 @@
-"""What it costs to start the jobs of a fan-out over subjects, against their work: one subject a job, and several.
-
-    python benchmarks/startup.py --subjects 8 --each 4
+"""What it costs to start the jobs of a fan-out over subjects, against their work: ``python -m benchmarks.startup``.
 
 A full-size stand-in of DEAP is cut into windows once. Then the same arms are trained and tested within each subject,
 with one subject a job and with several; each way runs on one core and from nothing. Two totals and two numbers of jobs
@@ -18,21 +16,20 @@ import tempfile
 import time
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
+from benchmarks.measuring import Finding, keep
 from unimontage.config import load_config
 from unimontage.dag.paths import Paths
 from unimontage.dag.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "startup.md"
 RULES = ("split", "audit", "within_subject")
 
 
 def main() -> None:
-    """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--each", type=int, default=4, help="subjects a job, in the second way")
     parser.add_argument("--pipelines", nargs="+", default=["de_svm", "tangent_space"])
@@ -46,8 +43,15 @@ def main() -> None:
             folder = Path(name) / f"each-{each}"
             shutil.copytree(prepared, folder)
             rows.append(measure(folder, config | {"subjects_per_job": each}))
-    RESULT.write_text(report(pd.DataFrame(rows), options))
-    print(RESULT.read_text())
+    many, few = rows
+    start = (many["cpu_s"] - few["cpu_s"]) / (many["jobs"] - few["jobs"])
+    findings = []
+    for each, row, goal in ((1, many, 100), (options.each, few, 5)):
+        stage = f"starting the jobs of a fan-out, {each} subjects each: percent of the processor time"
+        told = f"{row['jobs']} jobs of {row['cpu_s'] / row['jobs']:.0f} s, a start costs {start:.1f} s"
+        findings.append(Finding(stage, "limit", [100 * start * row["jobs"] / row["cpu_s"]], goal, told))
+    what = f"{options.subjects} subjects of a full-size SYNTHETIC DEAP, {' and '.join(options.pipelines)} within each"
+    keep("startup", findings, data=what)
 
 
 def configuration(options: argparse.Namespace) -> dict:
@@ -83,24 +87,6 @@ def measure(folder: Path, config: dict) -> dict[str, float]:
     seconds = run(folder, config, *wanted)
     made = folder / "results" / "startup" / "benchmarks"
     return {"jobs": sum(len(list((made / rule).rglob("*.jsonl"))) for rule in RULES), **seconds}
-
-
-def report(table: pd.DataFrame, options: argparse.Namespace) -> str:
-    """Totals, the price of a start, and its share."""
-    many, few = table.iloc[0], table.iloc[1]
-    lines = [
-        f"{options.subjects} subjects of a full-size stand-in of DEAP, {' and '.join(options.pipelines)} within each, "
-        f"strict_trial; one core of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}; one round.",
-        "",
-        "| subjects a job | jobs | wall s | processor s | of it starting |",
-        "|---|---|---|---|---|",
-    ]
-    start = (many["cpu_s"] - few["cpu_s"]) / (many["jobs"] - few["jobs"])
-    for each, row in zip((1, options.each), table.to_dict("records"), strict=True):
-        share = 100 * start * row["jobs"] / row["cpu_s"]
-        lines.append(f"| {each} | {row['jobs']:.0f} | {row['wall_s']:.0f} | {row['cpu_s']:.0f} | {share:.0f} % |")
-    lines += ["", f"A start costs {start:.1f} processor seconds."]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,51 +1,89 @@
 """What a pre-training step is spent on: forward, backward, optimiser, and the rest that should be small.
 
-``python -m benchmarks.training_step`` runs the real loop on montages of 2, 6, 11 and, on request, 83 channels
-of noise, and counts the time inside the model, inside ``backward`` and inside the optimiser. What is left is drawing,
-gathering, augmentation and bookkeeping.
+``python -m benchmarks.training_step`` runs the real loop of each system on window stores of noise, and counts the time
+inside the model, inside ``backward`` and inside the optimiser. What is left is drawing, gathering, augmentation and
+bookkeeping.
 """
 
 import argparse
 import os
-import platform
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from unimontage.config.recipes import AlignedRecipe
+from benchmarks.measuring import Finding, keep
+from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, PretrainingSchedule, UnivariateRecipe
 from unimontage.datasets import facts
-from unimontage.training.answer import AlignedStart
+from unimontage.models.neural_tokenizer import NeuralTokenizer
+from unimontage.montage.schema import Vocabulary
+from unimontage.training import epochs, univariate
+from unimontage.training.answer import AlignedStart, UnivariateStart
 from unimontage.training.devices import open_device
-from unimontage.training.epochs import AlignedWork, Source
-from unimontage.training.pretraining import pretrain
-from unimontage.windows import WindowPool
-from unimontage.windows.store import WindowStore
-
-SFREQ_HZ, SAMPLES = 100.0, 3000
-RESULTS = Path(__file__).parent / "results"
+from unimontage.training.masked import MaskedWork
+from unimontage.training.patches import PatchCorpus
+from unimontage.training.pretraining import Work, pretrain
+from unimontage.windows import WindowStore, write_windows
+from unimontage.windows.store import KEYS
 
 
-def noise(dataset: str, channels: tuple[str, ...], epochs: int) -> Source:
-    """A night of noise in memory; SYNTHETIC."""
-    signal = np.random.default_rng(0).standard_normal((epochs, len(channels), SAMPLES), dtype=np.float32)
-    table = pd.DataFrame(
-        {
-            "window": [f"{dataset}/1/1/{k}/0" for k in range(1, epochs + 1)],
-            "session": "1",
-            "start_sample": np.arange(epochs) * SAMPLES,
-        }
-    )
-    scale = {"1": {"median": [0.0] * len(channels), "sd": [1.0] * len(channels)}}
-    pool = WindowPool.of(
-        [WindowStore(signal, table, channels, SFREQ_HZ, {"dataset": dataset, "subject": "1", "scale": scale})]
-    )
-    return Source.of(pool, pool.ids)
+def noise(folder: Path, dataset: str, windows: int, samples: int, sfreq_hz: float) -> WindowStore:
+    """Consecutive windows of noise in a store; SYNTHETIC."""
+    channels, k = facts(dataset).channels, np.arange(windows)
+    signal = 20 * np.random.default_rng(0).standard_normal((windows, len(channels), samples), dtype=np.float32)
+    columns = {"window": [f"{dataset}/1/1/{i + 1}/0" for i in k], "session": "1", "trial": k + 1}
+    table = pd.DataFrame(columns | {"start_s": 0.0, "start_sample": k * samples, "digest": ""})[list(KEYS)]
+    path = folder / f"{dataset}.h5"
+    attributes = {"dataset": dataset, "subject": "1"}
+    write_windows(path, signal, table, channels=channels, sfreq_hz=sfreq_hz, attributes=attributes)
+    return WindowStore.open(path)
+
+
+def schedule(steps: int, batch: int) -> dict[str, object]:
+    """One epoch a step."""
+    return {"epochs": steps, "warmup_epochs": 0, "batch": batch, "windows_per_epoch": batch}
+
+
+def universal(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
+    """Segments of three montages and rates, 256 a batch."""
+    sizes = {"seed": (800, 200.0), "deap": (512, 128.0), "dreamer": (512, 128.0)}
+    stores = [noise(folder, name, 256, *size) for name, size in sizes.items()]
+    recipe = UnivariateRecipe.model_validate({"schedule": schedule(steps, 256)})
+    words = Vocabulary.union([store.channels for store in stores]).names
+    start = UnivariateStart(encoder=recipe.encoder, vocabulary=words, rates=(128.0, 200.0))
+    ids = [name for store in stores for name in store.table["window"]]
+    return univariate.work(stores, ids, recipe, start, 0), recipe.schedule
+
+
+def sleep(preset: str) -> Callable[[Path, int], tuple[Work, PretrainingSchedule]]:
+    """Epochs of 2, 6 and 11 channels, all objectives, 100 examples of each dataset and objective a batch."""
+
+    def build(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
+        stores = [noise(folder, name, 120, 3000, 100.0) for name in ("sleep_edf", "isruc", "anphy")]
+        encoder = {"kind": "staging", "preset": preset}
+        recipe = AlignedRecipe.model_validate({"kind": "aligned", "encoder": encoder, "schedule": schedule(steps, 100)})
+        montages = {store.attributes["dataset"]: store.channels for store in stores}
+        kinds = {"alignment": recipe.alignment, "encoder": recipe.encoder}
+        start = AlignedStart(**kinds, montages=montages, sfreq_hz=100.0, samples=3000)
+        ids = [name for store in stores for name in store.table["window"]]
+        return epochs.work(stores, ids, recipe, start, 0), recipe.schedule
+
+    return build
+
+
+def distill(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
+    """LaBraM on windows of 62 channels and 4 seconds, 32 a batch."""
+    store = noise(folder, "seed", 64, 800, 200.0)
+    recipe = MaskedRecipe.model_validate({"kind": "masked", "tokenizer": "own", "schedule": schedule(steps // 2, 32)})
+    corpus = PatchCorpus([store], list(store.table["window"]), batch=32, interleave=True, seed=0)
+    return MaskedWork(corpus, recipe, NeuralTokenizer("base"), None, 0), recipe.schedule
+
+
+SYSTEMS = {"universal": universal, "sleep, tiny": sleep("tiny"), "sleep, full": sleep("full"), "distill": distill}
 
 
 class Stopwatch:
@@ -68,74 +106,49 @@ class Stopwatch:
             torch.cuda.synchronize(self._device)
 
 
-def measure(
-    preset: str, montages: dict[str, tuple[str, ...]], batch: int, steps: int, threads: int
-) -> dict[str, float]:
-    """Seconds a step of each part, in one run of the real loop."""
-    recipe = AlignedRecipe.model_validate(
-        {
-            "kind": "aligned",
-            "encoder": {"kind": "staging", "preset": preset},
-            "schedule": {"epochs": steps, "warmup_epochs": 0, "batch": batch, "windows_per_epoch": batch},
-        }
-    )
-    sources = {name: noise(name, channels, max(120, batch)) for name, channels in montages.items()}
-    start = AlignedStart(
-        alignment=recipe.alignment, encoder=recipe.encoder, montages=montages, sfreq_hz=SFREQ_HZ, samples=SAMPLES
-    )
-    work, fabric = AlignedWork(sources, recipe, start, seed=0), open_device(threads)
+def measure(work: Work, schedule: PretrainingSchedule, threads: int, folder: Path) -> dict[str, float]:
+    """Seconds a step of each part, in one run of the real loop; naming patches by a tokenizer is forward, too."""
+    fabric = open_device(threads)
     work.trainee.forward = forward = Stopwatch(work.trainee.forward, fabric.device)
-    fabric.backward = backward = Stopwatch(fabric.backward, fabric.device)
+    watches = [forward, backward := Stopwatch(fabric.backward, fabric.device)]
+    fabric.backward = backward
+    if isinstance(work, MaskedWork):
+        work._tokenizer.codes = codes = Stopwatch(work._tokenizer.codes, fabric.device)
+        watches.append(codes)
     step = Stopwatch(torch.optim.AdamW.step, fabric.device)
     original, torch.optim.AdamW.step = torch.optim.AdamW.step, lambda *args, **kwargs: step(*args, **kwargs)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            place = {"checkpoint": Path(folder) / "c.pt", "identity": "", "events": Path(folder) / "events"}
-            started = time.perf_counter()
-            pretrain(work, recipe.schedule, seed=0, fabric=fabric, **place)
-            whole = time.perf_counter() - started
+        place = {"checkpoint": folder / "c.pt", "identity": "", "events": folder / "events"}
+        started = time.perf_counter()
+        pretrain(work, schedule, seed=0, fabric=fabric, **place)
+        whole = time.perf_counter() - started
     finally:
         torch.optim.AdamW.step = original
-    parts = {"forward": forward.seconds, "backward": backward.seconds, "optimiser": step.seconds}
-    row = {name: seconds / steps for name, seconds in parts.items()} | {"step": whole / steps}
-    memory = torch.cuda.max_memory_allocated() / 1e6 if fabric.device.type == "cuda" else float("nan")
-    return row | {"outside": 1 - sum(parts.values()) / whole, "gpu_mb": memory}
+    steps, inside = work.steps_per_epoch * schedule.epochs, sum(watch.seconds for watch in (*watches, step))
+    memory = torch.cuda.max_memory_allocated() / 1e6 if fabric.device.type == "cuda" else 0.0
+    return {"step_s": whole / steps, "outside": 100 * (1 - inside / whole), "a_second": work.batch * steps / whole} | {
+        "gpu_mb": memory
+    }
 
 
-def main() -> None:
-    """Measure both sizes and write a table."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure all systems and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=100, help="examples of each dataset and objective")
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--channels-83", action="store_true", help="a fourth dataset with all channels of ANPHY")
-    given = parser.parse_args()
-    montages = {name: facts(name).channels for name in ("sleep_edf", "isruc", "anphy")}
-    if given.channels_83:
-        montages["anphy_all"] = facts("anphy").known_channels
-    rows = []
-    for preset in ("tiny", "full"):
-        runs = [measure(preset, montages, given.batch, given.steps, given.threads) for _ in range(given.rounds)]
-        rows.append({"preset": preset} | {name: statistics.median(run[name] for run in runs) for name in runs[0]})
-        print(rows[-1], flush=True)
-    device = (
-        torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()}, {given.threads} threads"
-    )
-    head = f"# A pre-training step, batch {given.batch} a dataset and objective, {len(montages)} datasets, {device}\n"
-    lines = [
-        "| encoder | step s | forward s | backward s | optimiser s | outside % | GPU MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        times = " | ".join(f"{row[name]:.3f}" for name in ("step", "forward", "backward", "optimiser"))
-        lines.append(f"| {row['preset']} | {times} | {100 * row['outside']:.1f} | {row['gpu_mb']:.0f} |")
-    text = "\n".join(
-        [head, "SYNTHETIC noise; medians over rounds; the first step of a run is counted.", "", *lines, ""]
-    )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "training_step.md").write_text(text)
-    print(text)
+    given = parser.parse_args(arguments)
+    findings = []
+    for name, build in SYSTEMS.items():
+        runs = []
+        for _ in range(given.rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                runs.append(measure(*build(Path(folder), given.steps), given.threads, Path(folder)))
+        told = f"a step of {np.median([run['step_s'] for run in runs]):.2f} s"
+        stage = f"pre-training step, {name}: percent outside forward, backward, optimiser"
+        findings.append(Finding(stage, "limit", [run["outside"] for run in runs], 10, told))
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "processor"
+    keep("training_step", findings, threads=given.threads, device=device, data="SYNTHETIC noise")
 
 
 if __name__ == "__main__":

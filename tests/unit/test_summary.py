@@ -47,6 +47,14 @@ def test_without_an_interval_there_is_no_verdict() -> None:
     assert against_chance(pd.Series(row("mine", 99, np.nan, np.nan))) == "no interval"
 
 
+def test_subjects_of_one_class_make_no_level_of_chance() -> None:
+    """Whoever answers with a constant is right about such a subject, which a network then cannot surpass."""
+    alone = row("mine", 48, 31, 75)
+    assert against_chance(pd.Series({**alone, "metric": "balanced_accuracy", "chance": 83.3})) == "one class"
+    assert against_chance(pd.Series({**alone, "metric": "balanced_accuracy", "chance": 50.0})) == "not told apart"
+    assert against_chance(pd.Series({**alone, "metric": "accuracy", "chance": 83.3})) == "worse"
+
+
 def test_the_sentences_count_what_the_tables_hold(results: pd.DataFrame) -> None:
     place = {"dataset": "deap", "task": "valence", "protocol": "strict_trial", "metric": "accuracy"}
     differences = pd.DataFrame(

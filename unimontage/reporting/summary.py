@@ -10,7 +10,12 @@ SHOWN = ("unit", "metric", "mean", "ci_low", "ci_high", "confidence", "n", "chan
 VERDICTS = {
     **{"better": "better than chance", "worse": "worse than chance", "not told apart": "not told apart from chance"},
     "no interval": "without an interval",
+    "one class": "without a level of chance, because subjects hold one class alone (look at the tables that score all "
+    "test windows together)",
 }
+BALANCED = ("balanced_accuracy", "macro_f1")
+CONSTANT = 50.0
+"""Percent that a constant answer reaches at most in these metrics, of a subject that holds more than one class."""
 LEVEL = 0.05
 NAMED = 3
 """How many examples a sentence names."""
@@ -44,7 +49,9 @@ def headline(results: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def against_chance(row: pd.Series) -> str:
-    """Better, worse, not told apart, or no interval: where the interval of a row of results lies from chance."""
+    """Where the interval of a row of results lies from chance: a key of ``VERDICTS``."""
+    if row["metric"] in BALANCED and row["chance"] > CONSTANT:
+        return "one class"
     if pd.isna(row["ci_low"]) or pd.isna(row["chance"]):
         return "no interval"
     above, below = row["ci_low"] > row["chance"], row["ci_high"] < row["chance"]
