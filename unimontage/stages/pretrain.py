@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from unimontage.config.recipes import MaskedRecipe, Recipe, TokenizerRecipe, UnivariateRecipe
 from unimontage.errors import UserError
@@ -68,7 +69,7 @@ def _train(request: PretrainRequest) -> None:
     if len(ids.rows) < FEWEST_WINDOWS:
         raise UserError(f"{request.ids} lists {len(ids.rows)} windows", expected="at least four")
     logger.info("%d windows of %d subjects", len(ids.rows), len(stores))
-    work = _work(request, stores, ids.rows["window"], ids.facts.get("of", len(ids.rows)))
+    work = _work(request, stores, ids.rows["window"], ids.facts.get("of", len(ids.rows)), fabric.device)
     if work.batch < layout.processes:
         raise UserError(f"a batch of {work.batch} for {layout.processes} processes", expected="one row each at least")
     identity = _identity(request, hashes)
@@ -104,9 +105,11 @@ def _train(request: PretrainRequest) -> None:
     logger.info("loss %.3f", history["loss"].iloc[-1])
 
 
-def _work(request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series, whole: int) -> Work:
+def _work(
+    request: PretrainRequest, stores: Sequence[WindowStore], windows: pd.Series, whole: int, device: torch.device
+) -> Work:
     """What the recipe pre-trains, on the windows that it may see; ``whole`` of them before any choice."""
-    drawn = (request.recipe, request.start, request.seed, _order(request))
+    drawn = (request.recipe, request.start, request.seed, _order(request), device)
     if isinstance(request.recipe, UnivariateRecipe):
         from unimontage.training import univariate
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from unimontage.montage.schema import Vocabulary
 from unimontage.sharing import share
 from unimontage.signal.normalise import Normaliser, group_codes
-from unimontage.windows import WindowStore
+from unimontage.training.residence import PROCESSOR, Reader, readers
+from unimontage.windows import WindowPool, WindowStore
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ class Segments:
 
 @dataclass(frozen=True)
 class _Source:
-    """The part of a corpus that comes from one window store."""
+    """The part of a corpus that shares electrodes and rate."""
 
-    store: WindowStore
-    rows: np.ndarray  # (n,) rows of the store that pre-training may see
-    session: np.ndarray  # (N,) index of each row's session in the normaliser; -1 where none of it may be seen
-    normaliser: Normaliser
+    reader: Reader
+    rows: np.ndarray  # (n,) windows of the pool that pre-training may see
+    session: np.ndarray  # (N,) row of each window's session in the statistics; -1 where none of it may be seen
+    mean: np.ndarray  # (sessions, C) float32
+    deviation: np.ndarray  # (sessions, C) float32
     positions: np.ndarray  # (c,) channels that the vocabulary holds
     vocabulary: np.ndarray  # (c,) their indices
     rate: int
@@ -68,14 +70,23 @@ class SegmentCorpus:
         Electrodes; others are left out.
     rates : sequence of float
         Sampling rates in Hz, ascending.
+    device : torch.device
+        Windows live in its memory where they fit.
     """
 
     def __init__(
-        self, stores: Sequence[WindowStore], windows: Sequence[str], vocabulary: Vocabulary, rates: Sequence[float]
+        self,
+        stores: Sequence[WindowStore],
+        windows: Sequence[str],
+        vocabulary: Vocabulary,
+        rates: Sequence[float],
+        device: torch.device = PROCESSOR,
     ) -> None:
         allowed = pd.Index(windows)
         seen = [store for store in stores if store.table["window"].isin(allowed).any()]  # a choice may leave some out
-        self._sources = [_source(store, allowed, vocabulary, rates) for store in seen]
+        pools = WindowPool.alike(seen)
+        parts = zip(pools, readers(pools, device), strict=True)
+        self._sources = [_source(pool, reader, allowed, vocabulary, rates) for pool, reader in parts]
         sizes = [len(source.rows) for source in self._sources]
         self._of = np.repeat(np.arange(len(sizes)), sizes)
         self._row = np.concatenate([source.rows for source in self._sources])
@@ -108,7 +119,7 @@ class SegmentCorpus:
             alike.setdefault(self._sources[index].rate, []).append(np.flatnonzero(of == index))
         found = []
         for rate in sorted(alike):
-            group = np.concatenate(alike[rate])  # source by source
+            group = np.concatenate(alike[rate])  # montage by montage
             own, parts = group[share(len(group))], []
             for index in np.unique(of[own]):
                 source, here = self._sources[index], own[of[own] == index]
@@ -119,36 +130,38 @@ class SegmentCorpus:
         return found
 
 
-def _source(store: WindowStore, allowed: pd.Index, vocabulary: Vocabulary, rates: Sequence[float]) -> _Source:
-    rows = np.flatnonzero(store.table["window"].isin(allowed).to_numpy())
-    sessions = store.table["session"].to_numpy()
-    normaliser = Normaliser.fit(store.signal, rows, sessions)
-    session = np.full(len(sessions), -1)
-    session[rows] = group_codes(sessions[rows], normaliser.groups, "normalisation statistics")
-    indices = vocabulary.index(store.channels)
+def _source(
+    pool: WindowPool, reader: Reader, allowed: pd.Index, vocabulary: Vocabulary, rates: Sequence[float]
+) -> _Source:
+    seen = pool.ids.isin(allowed)
+    session, mean, deviation, first = np.full(len(seen), -1), [], [], 0
+    for store in pool.stores:
+        own, sessions = slice(first, first + len(store.signal)), store.table["session"].to_numpy()
+        rows = np.flatnonzero(seen[own])
+        known = Normaliser.fit(store.signal, rows, sessions)
+        place = group_codes(sessions[rows], known.groups, "normalisation statistics")
+        session[first + rows] = sum(map(len, mean)) + place
+        mean.append(known.mean)
+        deviation.append(known.deviation)
+        first = own.stop
+    indices = vocabulary.index(pool.channels)
     positions = np.flatnonzero(indices)
-    return _Source(
-        store,
-        rows,
-        session,
-        normaliser,
-        positions,
-        indices[positions],
-        list(rates).index(store.sfreq_hz) + 1,
-    )
+    rate = list(rates).index(pool.sfreq_hz) + 1
+    tables = (np.concatenate(parts).astype(np.float32) for parts in (mean, deviation))
+    return _Source(reader, np.flatnonzero(seen), session, *tables, positions, indices[positions], rate)
 
 
-def _gather(source: _Source, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Segments (B, T) of given rows and channels, z-scored and clipped."""
-    x = source.store.signal[rows, positions]  # (B, T)
+def _gather(source: _Source, rows: np.ndarray, positions: np.ndarray) -> Tensor:
+    """Segments (B, T) of given windows and channels, z-scored and clipped."""
+    x = source.reader.segments(rows, positions)  # (B, T)
     where = source.session[rows], positions
     mean, deviation = (
-        table[where].astype(np.float32)[:, None] for table in (source.normaliser.mean, source.normaliser.deviation)
+        torch.from_numpy(table[where]).to(x.device)[:, None] for table in (source.mean, source.deviation)
     )
-    return np.clip((x - mean) / deviation, -source.normaliser.clip, source.normaliser.clip)
+    return ((x - mean) / deviation).clamp_(-Normaliser.clip, Normaliser.clip)
 
 
-def _segments(parts: list[tuple[np.ndarray, ...]], rate: int, total: int) -> Segments:
-    x, channel, window = (np.concatenate(column) for column in zip(*parts, strict=True))
-    index = torch.from_numpy(channel)
-    return Segments(torch.from_numpy(x), index, torch.full_like(index, rate), window, total)
+def _segments(parts: list[tuple[Tensor, np.ndarray, np.ndarray]], rate: int, total: int) -> Segments:
+    x, channel, window = zip(*parts, strict=True)
+    index = torch.from_numpy(np.concatenate(channel))
+    return Segments(torch.cat(x), index, torch.full_like(index, rate), np.concatenate(window), total)

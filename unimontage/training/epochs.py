@@ -16,8 +16,9 @@ from unimontage.objectives import build_segment_objective
 from unimontage.objectives.collapse import embedding_spread
 from unimontage.objectives.weighting import TaskWeighting
 from unimontage.sharing import drawn, gathered, share, sharing
-from unimontage.signal.normalise import scale_of, scaled
+from unimontage.signal.normalise import RECORDING_CLIP, scale_of
 from unimontage.training.answer import AlignedStart
+from unimontage.training.residence import PROCESSOR, OnDisk, Reader, readers
 from unimontage.windows import WindowPool, WindowStore
 from unimontage.windows.nights import Nights
 
@@ -61,6 +62,8 @@ class Source:
         Where these lie in time.
     median, deviation : ndarray, shape (N, C), float32
         Scale of each window's recording, in microvolt.
+    reader : Reader
+        Where the windows live.
     """
 
     pool: WindowPool
@@ -68,9 +71,10 @@ class Source:
     nights: Nights
     median: np.ndarray
     deviation: np.ndarray
+    reader: Reader
 
     @classmethod
-    def of(cls, pool: WindowPool, allowed: Sequence[str]) -> "Source":
+    def of(cls, pool: WindowPool, allowed: Sequence[str], reader: Reader | None = None) -> "Source":
         """The allowed windows of a pool; an epoch's number is its place in the recording, counted in window lengths."""
         rows = np.flatnonzero(pool.ids.isin(allowed))
         recording = np.unique(pool.domain[rows], return_inverse=True)[1]
@@ -78,22 +82,22 @@ class Source:
         epoch = starts[rows] // pool.n_times
         order = np.lexsort((epoch, recording))
         rows, nights = rows[order], Nights(recording[order], epoch[order])
-        return cls(pool, rows, nights, *scale_of(pool.domain[rows], pool.scale))
+        return cls(pool, rows, nights, *scale_of(pool.domain[rows], pool.scale), reader or OnDisk(pool))
 
     def examples(self, index: np.ndarray, labels: np.ndarray) -> Examples:
         """Gather this process's share of epochs, by their position among those that may be seen, shape (B, V)."""
         total = len(index)
         index, labels = index[share(total)], labels[share(total)]
         flat, first = index.reshape(-1), index[:, 0]
-        x = scaled(self.pool.windows(self.rows[flat]), self.median[flat], self.deviation[flat])  # (B V, C, T)
+        x = self.reader.windows(self.rows[flat])  # (B V, C, T)
+        median, deviation = (torch.from_numpy(table[flat]).to(x.device) for table in (self.median, self.deviation))
+        x = ((x - median.unsqueeze(2)) / deviation.unsqueeze(2)).clamp_(-RECORDING_CLIP, RECORDING_CLIP)
         present = None
         if self.lacking:
             present = torch.from_numpy(~np.isnan(self.deviation[first]))  # (B, C)
-            np.nan_to_num(x, copy=False, nan=0.0)
+            x.nan_to_num_(nan=0.0)
         microvolt = torch.from_numpy(1 / np.nanmedian(self.deviation[first], axis=1))
-        return Examples(
-            torch.from_numpy(x).unflatten(0, index.shape), present, microvolt, torch.from_numpy(labels), total
-        )
+        return Examples(x.unflatten(0, index.shape), present, microvolt, torch.from_numpy(labels), total)
 
     @cached_property
     def lacking(self) -> bool:
@@ -228,8 +232,11 @@ def work(
     start: AlignedStart,
     seed: int,
     order: int = 0,
+    device: torch.device = PROCESSOR,
 ) -> AlignedWork:
-    """A recipe on the windows of some stores that it may see, dataset by dataset."""
-    pools = {dataset: [s for s in stores if s.attributes["dataset"] == dataset] for dataset in start.montages}
-    sources = {dataset: Source.of(WindowPool.of(members), windows) for dataset, members in pools.items()}
+    """A recipe on the windows of some stores that it may see, by dataset; they live on the device if they fit."""
+    members = {dataset: [s for s in stores if s.attributes["dataset"] == dataset] for dataset in start.montages}
+    pools = [WindowPool.of(own) for own in members.values()]
+    parts = zip(members, pools, readers(pools, device), strict=True)
+    sources = {dataset: Source.of(pool, windows, reader) for dataset, pool, reader in parts}
     return AlignedWork(sources, recipe, start, seed, order)

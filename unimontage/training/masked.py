@@ -17,6 +17,7 @@ from unimontage.objectives.masked_codes import MaskedCodes, MaskedCodesLoss
 from unimontage.sharing import averaged, sharing
 from unimontage.training.answer import LabramStart
 from unimontage.training.patches import Batch, PatchCorpus
+from unimontage.training.residence import PROCESSOR
 from unimontage.windows import WindowStore
 
 Inputs = tuple[Tensor, tuple[str, ...], int]
@@ -160,6 +161,7 @@ def work(
     start: LabramStart,
     seed: int,
     order: int = 0,
+    device: torch.device = PROCESSOR,
     *,
     tokenizer: Path | None,
     whole: int | None,
@@ -168,13 +170,16 @@ def work(
 
     Parameters
     ----------
+    device : torch.device
+        Windows live in its memory where they fit.
     tokenizer : Path or None
         Weights of the run's own tokenizer; None where a released one is named, or the recipe is one.
     whole : int or None
         Windows of the corpus before some were chosen.
     """
     interleave = getattr(recipe, "interleave", True)
-    corpus = PatchCorpus(stores, windows, batch=recipe.schedule.batch, interleave=interleave, seed=order)
+    options = {"batch": recipe.schedule.batch, "interleave": interleave, "seed": order, "device": device}
+    corpus = PatchCorpus(stores, windows, **options)
     if isinstance(recipe, TokenizerRecipe):
         return TokenizerWork(corpus, recipe, seed)
     names = NeuralTokenizer(start.tokenizer_size, codes=start.codes)

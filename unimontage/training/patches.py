@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unimontage.sharing import share
 from unimontage.training.folds import require_complete
+from unimontage.training.residence import PROCESSOR, readers
 from unimontage.windows import WindowPool, WindowStore
 
 
@@ -46,17 +47,24 @@ class PatchCorpus:
         Mix the batches of all montages within an epoch; otherwise one montage comes after the other.
     seed : int
         Seed of the order.
+    device : torch.device
+        Windows live in its memory where they fit.
     """
 
     def __init__(
-        self, stores: Sequence[WindowStore], windows: Sequence[str], *, batch: int, interleave: bool, seed: int
+        self,
+        stores: Sequence[WindowStore],
+        windows: Sequence[str],
+        *,
+        batch: int,
+        interleave: bool,
+        seed: int,
+        device: torch.device = PROCESSOR,
     ) -> None:
-        alike: dict[tuple, list[WindowStore]] = {}
-        for store in stores:
-            alike.setdefault((store.channels, store.signal.shape[2]), []).append(store)
-        self._pools = [WindowPool.of(members) for members in alike.values()]
+        self._pools = WindowPool.alike(stores)
         for pool in self._pools:
             require_complete(pool)
+        self._readers = readers(self._pools, device)
         self._rows = [np.flatnonzero(pool.ids.isin(windows)) for pool in self._pools]
         self._batch, self._interleave, self._seed = batch, interleave, seed
         counts = [-(-len(rows) // batch) for rows in self._rows]  # the last batch of a montage may be smaller
@@ -78,7 +86,6 @@ class PatchCorpus:
             slot = np.random.default_rng([self._seed, 4, epoch]).permutation(len(self._slots))[slot]
         group, place = self._slots[slot], self._places[slot]
         order = np.random.default_rng([self._seed, 1, epoch, group]).permutation(self._rows[group])
-        pool = self._pools[group]
         chosen = np.sort(order[place * self._batch : (place + 1) * self._batch])
         own = chosen[share(len(chosen))]
-        return Batch(torch.from_numpy(pool.windows(own)), pool.channels, len(chosen))
+        return Batch(self._readers[group].windows(own), self._pools[group].channels, len(chosen))

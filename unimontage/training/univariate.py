@@ -18,6 +18,7 @@ from unimontage.signal.augment import two_views
 from unimontage.training.answer import UnivariateStart
 from unimontage.training.corpus import SegmentCorpus, Segments
 from unimontage.training.folds import require_complete
+from unimontage.training.residence import PROCESSOR
 from unimontage.windows import WindowPool, WindowStore
 
 View = tuple[Tensor, Tensor, Tensor, Tensor, int]
@@ -116,9 +117,13 @@ def work(
     start: UnivariateStart,
     seed: int,
     order: int = 0,
+    device: torch.device = PROCESSOR,
 ) -> UnivariateWork:
-    """A recipe on the windows of some stores that it may see; UserError where a recording lacks a channel."""
+    """A recipe on the windows of some stores that it may see; UserError where a recording lacks a channel.
+
+    The windows live in the memory of the device where they fit.
+    """
     for store in stores:
         require_complete(WindowPool.of([store]))
-    corpus = SegmentCorpus(stores, windows, Vocabulary(start.vocabulary), start.rates)
+    corpus = SegmentCorpus(stores, windows, Vocabulary(start.vocabulary), start.rates, device)
     return UnivariateWork(corpus, recipe, start, seed, order)

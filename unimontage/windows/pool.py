@@ -1,6 +1,6 @@
 """The windows of one or several subjects of a dataset, looked up by id."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,6 +65,14 @@ class WindowPool:
     def n_times(self) -> int:
         """Samples of a window."""
         return self.stores[0].signal.shape[2]
+
+    @classmethod
+    def alike(cls, stores: Sequence[WindowStore]) -> list["WindowPool"]:
+        """A pool for each montage, rate and window length that occurs, in the order of their first stores."""
+        kinds: dict[tuple, list[WindowStore]] = {}
+        for store in stores:
+            kinds.setdefault(_kind(store), []).append(store)
+        return [cls.of(members) for members in kinds.values()]
 
     @cached_property
     def scale(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -133,16 +141,46 @@ class WindowPool:
         IndexError
             A position is not in the pool.
         """
+        out = np.empty((len(positions), len(self.channels), self.n_times), dtype=np.float32)
+        for store, here, rows in self._owners(positions):
+            out[here] = store.signal[rows]
+        return out
+
+    def segments(self, positions: np.ndarray, channels: np.ndarray) -> np.ndarray:
+        """Read one channel of each of some windows.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n,)
+            As :meth:`rows` gives them.
+        channels : ndarray of int, shape (n,)
+            Place of the channel of each.
+
+        Returns
+        -------
+        ndarray, shape (n, T), float32
+            Microvolt.
+
+        Raises
+        ------
+        IndexError
+            A position is not in the pool.
+        """
+        out = np.empty((len(positions), self.n_times), dtype=np.float32)
+        for store, here, rows in self._owners(positions):
+            out[here] = store.signal[rows, channels[here]]
+        return out
+
+    def _owners(self, positions: np.ndarray) -> Iterator[tuple[WindowStore, np.ndarray, np.ndarray]]:
+        """Each store that holds some of the positions, which of them (n,) of bool, and their rows in the store."""
         positions = np.asarray(positions, dtype=np.intp)
         if len(positions) and not 0 <= positions.min() <= positions.max() < len(self.ids):
             raise IndexError(f"positions {positions.min()}..{positions.max()} of {len(self.ids)} windows")
         ends = np.cumsum([len(store.signal) for store in self.stores])
         owner = np.searchsorted(ends, positions, side="right")  # (n,)
-        out = np.empty((len(positions), len(self.channels), self.n_times), dtype=np.float32)
         for index in np.unique(owner):
             store, here = self.stores[index], owner == index
-            out[here] = store.signal[positions[here] - (ends[index] - len(store.signal))]
-        return out
+            yield store, here, positions[here] - (ends[index] - len(store.signal))
 
 
 def _kind(store: WindowStore) -> tuple[tuple[str, ...], float, int]:
