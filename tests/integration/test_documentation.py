@@ -305,6 +305,7 @@ def test_the_results_are_where_the_documentation_says():
     known += [paths.table(suffix, "differences") for suffix in ("csv", "html")]
     known += [paths.table(suffix, "leakage") for suffix in ("csv", "html", "txt", "png")]
     known += [paths.table(suffix, part) for part in ("published", "efficiency") for suffix in ("csv", "html", "txt")]
+    known += [paths.montage(suffix) for suffix in ("png", "csv")]
     known += [paths.ledger(suffix) for suffix in ("csv", "html", "txt")]
     known += [paths.table(suffix, "distilled") for suffix in ("csv", "html", "txt")]
     known += [paths.table("png", part) for part in ("budgets", "alignment_grid", "kept", "hours", "coverage")]
