@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from unimontage.signal import seqclr
 from unimontage.signal.band_mask import mask_band
 from unimontage.signal.bands import SLEEP_BANDS, SLEEP_BANDS_WITHOUT_GAMMA
 from unimontage.signal.seqclr import (
@@ -164,3 +165,13 @@ def test_the_masked_band_is_empty_and_the_others_untouched(samples, bands):
         lost = after[band][:, inside]
         assert (lost**2).sum() <= 1e-6 * (after[band] ** 2).sum()
         np.testing.assert_allclose(after[band][:, ~inside], before[band][:, ~inside], atol=1e-3)
+
+
+def test_a_gpu_does_to_all_windows_what_a_processor_does_to_the_chosen_ones(x, monkeypatch):
+    expected = seqclr_view(x, generator(3), RATE)
+
+    def everywhere(operation, out, chosen, *parameters):
+        out.copy_(operation(out, *parameters))
+
+    monkeypatch.setattr(seqclr, "_apply", everywhere)
+    torch.testing.assert_close(seqclr_view(x, generator(3), RATE), expected, rtol=0, atol=1e-12)
