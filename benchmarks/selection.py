@@ -3,11 +3,11 @@
 ``python -m benchmarks.selection`` compares k-center, run to its end, and outlier scores on SYNTHETIC latents, in one
 process and turn by turn. Each pick of a plain loop costs the same, so a round times some of its picks. That the lists
 are the same is seen by running the loop to its end once. Then k-center chooses from 2.25 million latents that lie in a
-file. ``--paired`` runs the published way to its end between two runs of k-center instead, which takes long.
+file. ``--parts paired`` runs the published way to its end between two runs of k-center, which takes long.
 """
 
 import argparse
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +25,7 @@ from unimontage.distillation.kcenter import k_center
 
 WIDTH, COLUMNS = 64, 4  # dimensions; how many of them pyod searches the number of bins of, which takes it minutes each
 PICKS = {"published": 20, "fused": 300}  # picks that are timed a round
+PARTS = ["centres", "scores", "large", "paired"]
 LARGE = 2_250_000  # windows of 4 s in 2,500 hours
 LANES = 64
 
@@ -183,7 +184,9 @@ def from_a_file(n: int, fraction: float) -> tuple[float, float]:
         del mapped
         start = time.perf_counter()
         k_center(np.load(path, mmap_mode="r"), max(1, int(fraction * n)))
-        return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        # Not getrusage: what it tells begins with the most that the process which started this one had held.
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return time.perf_counter() - start, int(peak[1]) / 2**20
 
 
 def paired(n: int, k: int) -> list[Finding]:
@@ -202,6 +205,15 @@ def paired(n: int, k: int) -> list[Finding]:
     return [Finding(stage, "scikit-learn, to its end", [theirs / before, theirs / after], 150, equal)]
 
 
+def large(n: int, fraction: float) -> list[Finding]:
+    """Seconds and memory of three processes that choose from a file."""
+    command = [sys.executable, "-m", "benchmarks.selection", "--from-a-file", "--large", str(n)]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    stage = f"k-center, {n} x {WIDTH} in a file, {fraction:.0%} chosen"
+    limits = zip(("seconds", "GiB"), (180, 2), zip(*runs, strict=True), strict=True)
+    return [Finding(f"{stage}, {what}", "limit", [float(v) for v in values], limit) for what, limit, values in limits]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=400_000)
@@ -210,25 +222,24 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=numba.config.NUMBA_NUM_THREADS)
-    parser.add_argument("--paired", action="store_true")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
     parser.add_argument("--from-a-file", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     numba.set_num_threads(given.threads)
-    k = max(1, int(given.fraction * given.n))
     if given.from_a_file:
         print(*from_a_file(given.large, given.fraction))
         return
+    k = max(1, int(given.fraction * given.n))
     about = {"threads": given.threads, "data": "SYNTHETIC latents"}
-    if given.paired:
+    bound = {"bound": "the memory read once a pick, on one thread"}
+    if "centres" in given.parts:
+        keep("selection_centres", compare_centres(given.n, k, given.rounds, given.threads), **bound, **about)
+    if "scores" in given.parts:
+        keep("selection_scores", compare_scores(given.scores, given.rounds), **about)
+    if "large" in given.parts:
+        keep("selection_large", large(given.large, given.fraction), **about)
+    if "paired" in given.parts:
         keep("selection_paired", paired(given.n, k), **about)
-        return
-    findings = compare_centres(given.n, k, given.rounds, given.threads) + compare_scores(given.scores, given.rounds)
-    command = [sys.executable, "-m", "benchmarks.selection", "--from-a-file", "--large", str(given.large)]
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
-    stage = f"k-center, {given.large} x {WIDTH} in a file, {given.fraction:.0%} chosen"
-    for what, limit, values in zip(("seconds", "GiB"), (180, 2), zip(*runs, strict=True), strict=True):
-        findings.append(Finding(f"{stage}, {what}", "limit", [float(value) for value in values], limit))
-    keep("selection", findings, bound="the memory read once a pick, on one thread", **about)
 
 
 if __name__ == "__main__":

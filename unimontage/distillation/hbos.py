@@ -3,12 +3,13 @@
 from typing import Literal
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from unimontage.distillation.budget import share
 from unimontage.errors import UserError
 
 ROWS, COLUMNS = 4096, 8  # read at a time
+BLOCKS = 64  # parts of all windows that are counted side by side
 
 
 def hbos_scores(latents: np.ndarray, bins: int | Literal["auto"] = "auto", alpha: float = 0.1) -> np.ndarray:
@@ -163,26 +164,27 @@ def _bin(value, edges, scale):
     return min(max(int((value - edges[0]) * scale), 0), len(edges) - 2)
 
 
-@njit(cache=True)
+@njit(cache=True, parallel=True)
 def _count(latents, mean, deviation, edges, bins):
     """As :func:`_histogram`, for all dimensions and values in any order; shape (d * bins,)."""
     n, d = latents.shape
     edges = edges.reshape(d, bins + 1)
-    counts = np.zeros((d, bins), dtype=np.int64)
+    counts = np.zeros((BLOCKS, d, bins), dtype=np.int64)
     scale = bins / (edges[:, -1] - edges[:, 0])
-    for i in range(n):
-        for t in range(d):
-            value = (latents[i, t] - mean[t]) / deviation[t]
-            b = _bin(value, edges[t], scale[t])
-            while b > 0 and value < edges[t, b]:
-                b -= 1
-            while b < bins - 1 and value >= edges[t, b + 1]:
-                b += 1
-            counts[t, b] += 1
-    return counts.ravel()
+    for block in prange(BLOCKS):
+        for i in range(block * n // BLOCKS, (block + 1) * n // BLOCKS):
+            for t in range(d):
+                value = (latents[i, t] - mean[t]) / deviation[t]
+                b = _bin(value, edges[t], scale[t])
+                while b > 0 and value < edges[t, b]:
+                    b -= 1
+                while b < bins - 1 and value >= edges[t, b + 1]:
+                    b += 1
+                counts[block, t, b] += 1
+    return counts.sum(axis=0).ravel()
 
 
-@njit(cache=True)
+@njit(cache=True, parallel=True)
 def _look_up(latents, mean, deviation, edges, score, sizes):
     """Sum of the scores of every window's bins (N,). Here a value on an edge belongs to the bin below, as in pyod."""
     total = np.zeros(len(latents))
@@ -190,7 +192,7 @@ def _look_up(latents, mean, deviation, edges, score, sizes):
     scale = np.empty(len(sizes))
     for t in range(len(sizes)):
         scale[t] = sizes[t] / (edges[start[t + 1] + t] - edges[start[t] + t])
-    for i in range(len(latents)):
+    for i in prange(len(latents)):
         for t in range(len(sizes)):
             value = (latents[i, t] - mean[t]) / deviation[t]
             own = edges[start[t] + t : start[t + 1] + t + 1]
