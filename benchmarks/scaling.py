@@ -10,10 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.measuring import RESULTS, machine
 from benchmarks.preprocessing import one_pass, write_night
@@ -131,13 +133,15 @@ def show() -> None:
         work: {int(size): taken for size, taken in found.items()} for work, found in content["measured"].items()
     }
     (RESULTS / "scaling.md").write_text(page(measured, content["machine"]))
-    figure = new_figure(12.0, 3.2, "Seconds against size, and the slope of the line", synthetic=True)
+    figure = new_figure(13.0, 3.4, "Seconds against size, SYNTHETIC data", synthetic=False)
     for axes, (work, points) in zip(figure.subplots(1, len(measured)), measured.items(), strict=True):
         rise, base = slope(points)
         sizes = np.array(list(points))
         tidy(axes).loglog(sizes, list(points.values()), "o", color=BLUE)
         axes.loglog(sizes, np.exp(base) * sizes**rise, color=BLUE, label=f"slope {rise:.2f}")
-        axes.set_title(work.replace(", ", ",\n"), fontsize=7)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_title("\n".join(wrap(work, 32)), fontsize=7)
         axes.legend(frameon=False, fontsize=8)
     figure.savefig(RESULTS / "scaling.png", dpi=110)
 

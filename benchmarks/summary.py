@@ -83,7 +83,9 @@ def shown() -> str:
 def picture() -> Figure:
     """The ratio of every comparison on a logarithmic axis, with all rounds and the goal."""
     findings = [finding for _, _, found in read() for finding in ratios(found)]
-    figure = new_figure(11.0, 1.2 + 0.34 * len(findings), "Times as fast as a peer in the same run", synthetic=False)
+    figure = new_figure(
+        11.0, 1.2 + 0.34 * len(findings), "Times as fast as a peer in the same run, SYNTHETIC data", synthetic=False
+    )
     axes = tidy(figure.subplots())
     for place, finding in enumerate(findings[::-1]):
         colour = BLUE if reached(finding) else ORANGE
