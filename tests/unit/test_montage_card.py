@@ -1,9 +1,11 @@
 """What becomes of electrodes: in recordings, in models, and drawn on heads."""
 
+import json
 from pathlib import Path
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 
 from unimontage.config import load_config
@@ -13,6 +15,7 @@ from unimontage.datasets.assembly import labels_of, respell
 from unimontage.models.alignment import ALIGNMENTS
 from unimontage.montage.contract import AS_RECORDED, STATES, State, recorded, with_alignment
 from unimontage.reporting.montage_card import STYLES, contract_table, montage_card
+from unimontage.stages.montage import MontageRequest, draw_montage
 
 CONFIG = Path(__file__).parents[2] / "config"
 CHANNELS = ("C3", "T7", "OZ", "FZ", "F8")
@@ -115,3 +118,25 @@ def test_the_table_has_a_row_a_model_and_channel(contract):
     table = contract_table(contract)
     assert len(table) == sum(map(len, contract.values()))
     assert table.iloc[-1].tolist() == ["model 6", "F8", "zero", "zero_padding"]
+
+
+def test_a_recording_that_gave_no_window_counts_for_nothing(tmp_path):
+    whole = session(missing=["FZ"], T7="T3") | {"windows": 3}
+    content = {"synthetic": True, "sessions": {"1": whole, "2": {"windows": 0, "missing": ["C3"]}}}
+    (tmp_path / "s1.json").write_text(json.dumps(content))
+    request = MontageRequest(
+        code="",
+        quality=(tmp_path / "s1.json",),
+        dataset="naps",
+        channels=CHANNELS,
+        models={"a model": dict.fromkeys(CHANNELS, State("averaged"))},
+        figure=tmp_path / "naps.png",
+        table=tmp_path / "naps.csv",
+    )
+    draw_montage(request)
+    table = pd.read_csv(request.table, keep_default_na=False).set_index(["model", "channel"])
+    assert table.loc[(AS_RECORDED, "FZ")].tolist() == ["missing", "in 1 of 1 recordings"]
+    assert table.loc[(AS_RECORDED, "C3"), "state"] == "matched"
+    assert table.loc[(AS_RECORDED, "T7")].tolist() == ["aliased", "T3"]
+    assert set(table.loc["a model", "state"]) == {"averaged"}
+    assert request.figure.stat().st_size > 1000

@@ -24,7 +24,8 @@ class MontageRequest(Request):
 def draw_montage(request: MontageRequest) -> None:
     """A head for the recordings and one for each model, and the same as a table."""
     files = [json.loads(path.read_text()) for path in request.quality]
-    sessions = [session for file in files for session in file["sessions"].values()]
+    # A recording that gave no window was not looked at closely.
+    sessions = [session for file in files for session in file["sessions"].values() if session["windows"]]
     contract = {AS_RECORDED: recorded(request.channels, sessions)} | request.models
     table = contract_table(contract)
     write_text(request.table, table.to_csv(index=False))
