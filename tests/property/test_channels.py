@@ -1,7 +1,7 @@
 """Channel names and vocabularies, for any montage."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from unimontage.montage.names import KNOWN, SYNONYMS, canonical, canonical_channels, derivation
@@ -29,6 +29,9 @@ def test_decoration_does_not_change_a_derivation(first, second, recorder, lower)
 
 
 @given(st.text(max_size=12) | st.lists(electrodes, min_size=1, max_size=3).map("-".join))
+@example("-A1-A1")
+@example("C3-A1-A1")
+@example("-REF")
 def test_spelling_canonically_twice_changes_nothing(name):
     assert canonical(canonical(name)) == canonical(name)
 

@@ -11,7 +11,7 @@ from unimontage.errors import UserError
 SYNONYMS = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 
 # What a recorder appends to say against what it measured; "C3-A2" is C3.
-_REFERENCE = re.compile(r"-(?:REF|LE|AR|AVG|A1|A2|A1A2|M1|M2|M1M2)$")
+_REFERENCE = re.compile(r"(?:-(?:REF|LE|AR|AVG|A1|A2|A1A2|M1|M2|M1M2))+$")
 _MASTOIDS_AND_EARS = frozenset({"A1", "A2", "M1", "M2"})
 
 # (lateral, central) prefix of each row, front to back; sites 7-10 are lateral, 1-6 and the midline central.
@@ -57,7 +57,7 @@ def canonical(name: str) -> str:
     """
     bare = name.strip().upper().removeprefix("EEG ").strip().rstrip(".")
     stripped = _REFERENCE.sub("", bare)
-    if stripped not in _MASTOIDS_AND_EARS:  # "A2-A1" is a derivation of its own, not the electrode A2
+    if stripped not in {"", *_MASTOIDS_AND_EARS}:  # "A2-A1" is a derivation of its own, not the electrode A2
         bare = stripped
     bare = bare.rstrip(".")
     pair = "-".join(_synonym(site.strip()) for site in bare.split("-"))
