@@ -112,18 +112,19 @@ def _module(name: str) -> str:
 
 
 def _ratio_row(finding: Finding) -> str:
-    median, values = statistics.median(finding.values), ", ".join(map(_short, sorted(finding.values)))
     bound = f"{_short(finding.bound)} x" if finding.bound else ""
-    goal = f"{finding.goal:g}" if reached(finding) else f"**{finding.goal:g}, missed**"
-    return (
-        f"| {finding.stage} | {finding.peer} | **{_short(median)}** ({values}) | {goal} | {bound} | {finding.equal} |"
-    )
+    return f"| {finding.stage} | {finding.peer} | {_outcome(finding)} | {bound} | {finding.equal} |"
 
 
 def _limit_row(finding: Finding) -> str:
-    median, values = statistics.median(finding.values), ", ".join(map(_short, sorted(finding.values)))
+    return f"| {finding.stage} | {_outcome(finding)} | {finding.equal} |"
+
+
+def _outcome(finding: Finding) -> str:
+    """Two cells: median and rounds, and the goal."""
+    values = ", ".join(map(_short, sorted(finding.values)))
     goal = f"{finding.goal:g}" if reached(finding) else f"**{finding.goal:g}, missed**"
-    return f"| {finding.stage} | **{_short(median)}** ({values}) | {goal} | {finding.equal} |"
+    return f"**{_short(statistics.median(finding.values))}** ({values}) | {goal}"
 
 
 def _short(value: float) -> str:

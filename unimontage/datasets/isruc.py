@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unimontage.datasets.assembly import labels_of, leave_out
+from unimontage.datasets.assembly import leave_out, respell
 from unimontage.datasets.edf import Track, open_edf, stream_edf
 from unimontage.datasets.edf_header import check_signals, read_header
 from unimontage.datasets.facts import Access, DatasetFacts, Finding, Recording
@@ -126,9 +126,8 @@ def _read_signal(path: Path, mend: str) -> mne.io.BaseRaw:
     rows = {name: row for row, name in enumerate(raw.ch_names)}
     for channel, ear in references.items():
         data[rows[channel]] -= data[rows[ear]]
-    info = mne.create_info(list(names.values()), raw.info["sfreq"], "eeg")
-    info["temp"] = labels_of(raw)
-    return mne.io.RawArray(data[: len(names)], info, verbose="ERROR")
+    info = mne.create_info(list(names), raw.info["sfreq"], "eeg")
+    return respell(mne.io.RawArray(data[: len(names)], info, verbose="ERROR"), names)
 
 
 def _montage(labels: Sequence[str], where: str, mend: str) -> tuple[dict[str, str], dict[str, str]]:

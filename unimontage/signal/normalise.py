@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from unimontage.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
 
 CHUNK_VALUES = 8_000_000  # values read at once: 32 MB of float32
 FLAT = 1e-7  # a deviation this small beside the mean is float32 rounding, not signal
@@ -36,23 +41,22 @@ def scale_of(groups: np.ndarray, scales: Scales) -> Scale:
     return median, deviation
 
 
-def scaled(signal: np.ndarray, median: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+def scaled(signal: Array, median: Array, deviation: Array) -> Array:
     """Scale windows by their recordings' own medians and robust deviations.
 
     Parameters
     ----------
-    signal : ndarray, shape (M, C, T), float32
+    signal : ndarray or Tensor, shape (M, C, T), float32
         Microvolt; NaN where a recording lacks a channel.
-    median, deviation : ndarray, shape (M, C)
+    median, deviation : the same kind, shape (M, C)
         From :func:`scale_of`.
 
     Returns
     -------
-    ndarray, shape (M, C, T), float32
+    ndarray or Tensor, shape (M, C, T), float32
         In deviations, within 20 of zero; NaN stays NaN.
     """
-    out = (signal - median[:, :, None]) / deviation[:, :, None]
-    return np.clip(out, -RECORDING_CLIP, RECORDING_CLIP, out=out)
+    return ((signal - median[:, :, None]) / deviation[:, :, None]).clip(-RECORDING_CLIP, RECORDING_CLIP)
 
 
 @dataclass(frozen=True)

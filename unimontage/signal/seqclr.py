@@ -83,27 +83,26 @@ def seqclr_view(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: 
     view = draw(x, generator, sfreq_hz, microvolt=microvolt)
     like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
     noise = drawn(lambda n: torch.randn(n, *x.shape[1:], **like), len(x)).to(x.device)
-    out = x.clone(memory_format=torch.contiguous_format)
-    _apply(apply_scale, out, view.factor != 1, view.factor)
-    _apply(apply_shift, out, view.shift != 0, view.shift)
-    _apply(apply_offset, out, view.offset != 0, view.offset)
-    _apply(apply_mask, out, view.length > 0, view.start, view.length)
-    _apply(apply_noise, out, view.sigma > 0, view.sigma, noise)
-    _apply(partial(apply_band_stop, sfreq_hz=sfreq_hz), out, view.centre_hz.isfinite(), view.centre_hz)
-    return out
+    x = x.clone(memory_format=torch.contiguous_format)
+    x = _apply(apply_scale, x, view.factor != 1, view.factor)
+    x = _apply(apply_shift, x, view.shift != 0, view.shift)
+    x = _apply(apply_offset, x, view.offset != 0, view.offset)
+    x = _apply(apply_mask, x, view.length > 0, view.start, view.length)
+    x = _apply(apply_noise, x, view.sigma > 0, view.sigma, noise)
+    return _apply(partial(apply_band_stop, sfreq_hz=sfreq_hz), x, view.centre_hz.isfinite(), view.centre_hz)
 
 
-def _apply(operation: Callable[..., Tensor], x: Tensor, chosen: Tensor, *parameters: Tensor) -> None:
-    """Do an operation to windows in place: to a third of them, which are chosen, where it does nothing to the others.
+def _apply(operation: Callable[..., Tensor], x: Tensor, chosen: Tensor, *parameters: Tensor) -> Tensor:
+    """Windows after an operation. A processor does it in place to the chosen third; it does nothing to the others.
 
     A GPU does it to all: to count the chosen ones the processor would have to wait for it.
     """
-    if x.device.type == "cpu":
-        rows = chosen.nonzero().squeeze(1)
-        if len(rows):  # a Fourier transform of nothing is an error
-            x.index_copy_(0, rows, operation(*(each.index_select(0, rows) for each in (x, *parameters))))
-    else:
-        x.copy_(operation(x, *parameters))
+    if x.device.type != "cpu":
+        return operation(x, *parameters)
+    rows = chosen.nonzero().squeeze(1)
+    if len(rows):  # a Fourier transform of nothing is an error
+        x.index_copy_(0, rows, operation(*(each.index_select(0, rows) for each in (x, *parameters))))
+    return x
 
 
 def draw(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: float | Tensor) -> View:

@@ -16,7 +16,7 @@ from unimontage.objectives import build_segment_objective
 from unimontage.objectives.collapse import embedding_spread
 from unimontage.objectives.weighting import TaskWeighting
 from unimontage.sharing import drawn, gathered, share, sharing
-from unimontage.signal.normalise import RECORDING_CLIP, scale_of
+from unimontage.signal.normalise import scale_of, scaled
 from unimontage.training.answer import AlignedStart
 from unimontage.training.residence import PROCESSOR, OnDisk, Reader, readers
 from unimontage.windows import WindowPool, WindowStore
@@ -54,24 +54,21 @@ class Source:
 
     Attributes
     ----------
-    pool : WindowPool
-        All windows of its subjects.
+    reader : Reader
+        All windows of its subjects, wherever they live.
     rows : ndarray, shape (N,)
         Windows that may be seen, night by night and in order of time.
     nights : Nights
         Where these lie in time.
     median, deviation : ndarray, shape (N, C), float32
         Scale of each window's recording, in microvolt.
-    reader : Reader
-        Where the windows live.
     """
 
-    pool: WindowPool
+    reader: Reader
     rows: np.ndarray
     nights: Nights
     median: np.ndarray
     deviation: np.ndarray
-    reader: Reader
 
     @classmethod
     def of(cls, pool: WindowPool, allowed: Sequence[str], reader: Reader | None = None) -> "Source":
@@ -82,7 +79,7 @@ class Source:
         epoch = starts[rows] // pool.n_times
         order = np.lexsort((epoch, recording))
         rows, nights = rows[order], Nights(recording[order], epoch[order])
-        return cls(pool, rows, nights, *scale_of(pool.domain[rows], pool.scale), reader or OnDisk(pool))
+        return cls(reader or OnDisk(pool), rows, nights, *scale_of(pool.domain[rows], pool.scale))
 
     def examples(self, index: np.ndarray, labels: np.ndarray) -> Examples:
         """Gather this process's share of epochs, by their position among those that may be seen, shape (B, V)."""
@@ -91,7 +88,7 @@ class Source:
         flat, first = index.reshape(-1), index[:, 0]
         x = self.reader.windows(self.rows[flat])  # (B V, C, T)
         median, deviation = (torch.from_numpy(table[flat]).to(x.device) for table in (self.median, self.deviation))
-        x = ((x - median.unsqueeze(2)) / deviation.unsqueeze(2)).clamp_(-RECORDING_CLIP, RECORDING_CLIP)
+        x = scaled(x, median, deviation)
         present = None
         if self.lacking:
             present = torch.from_numpy(~np.isnan(self.deviation[first]))  # (B, C)

@@ -178,8 +178,8 @@ def work(
         Windows of the corpus before some were chosen.
     """
     interleave = getattr(recipe, "interleave", True)
-    options = {"batch": recipe.schedule.batch, "interleave": interleave, "seed": order, "device": device}
-    corpus = PatchCorpus(stores, windows, **options)
+    batch = recipe.schedule.batch
+    corpus = PatchCorpus(stores, windows, batch=batch, interleave=interleave, seed=order, device=device)
     if isinstance(recipe, TokenizerRecipe):
         return TokenizerWork(corpus, recipe, seed)
     names = NeuralTokenizer(start.tokenizer_size, codes=start.codes)
