@@ -14,11 +14,11 @@ from unimontage.errors import UserError
 if TYPE_CHECKING:
     import mne
 
-HALF_LENGTH = 40
-"""Taps of the anti-aliasing filter on either side, at the lower of the two rates: flat up to 0.92 of its Nyquist."""
+HALF_LENGTH = 100
+"""Taps of the anti-aliasing filter on either side, at the lower of the two rates: flat up to 0.97 of its Nyquist."""
 KAISER_BETA = 10.06
-"""Window of the anti-aliasing filter: 100 dB of stop band, from 1.08 of the lower Nyquist on."""
-STOP = 0.55
+"""Window of the anti-aliasing filter: 100 dB of stop band, from 1.03 of the lower Nyquist on."""
+STOP = 0.52
 """Share of the lower rate above which the anti-aliasing filter lets nothing through."""
 LARGEST_FACTOR = 10_000
 """Rates whose ratio needs larger whole numbers than this are no honest rates (127.97 Hz to 128 Hz)."""
