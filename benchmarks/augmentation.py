@@ -91,7 +91,8 @@ def equal_univariate(x: Tensor) -> float:
 def equal_sleep(x: Tensor) -> float:
     """Largest difference of shift and band-stop to numpy's, given the same draws, in float64."""
     x = x.double()
-    view = seqclr.draw(x, torch.Generator().manual_seed(0), SLEEP_HZ, microvolt=0.1)
+    chance = torch.Generator().manual_seed(0)
+    view = seqclr.draw(x, seqclr.choose(len(x), chance), chance, SLEEP_HZ, microvolt=0.1)
     shifted = [np.roll(row, int(shift), axis=1) for row, shift in zip(x.numpy(), view.shift, strict=True)]
     frequency = np.fft.rfftfreq(x.shape[2], 1 / SLEEP_HZ)
     stopped = []

@@ -81,12 +81,23 @@ def drawn(draw: Callable[[int], Tensor], rows: int, dim: int = 0) -> Tensor:
     dim : int
         Dimension of what is drawn that goes over rows.
     """
+    return own(draw(everyone(rows)), dim)
+
+
+def everyone(rows: int) -> int:
+    """Rows of the whole batch that the rows at hand are a share of."""
+    whole = _whole.get()
+    return rows if whole is None else whole.times * whole.total * _own(whole, rows)[1]
+
+
+def own(everything: Tensor, dim: int = 0) -> Tensor:
+    """What belongs to the rows at hand, of something with a row for each row of the whole batch along ``dim``."""
     whole = _whole.get()
     if whole is None:
-        return draw(rows)
-    own, each = _own(whole, rows)
-    everything = draw(whole.times * each * whole.total).unflatten(dim, (whole.times, -1))
-    return everything.narrow(dim + 1, each * own.start, each * (own.stop - own.start)).flatten(dim, dim + 1)
+        return everything
+    mine, each = share(whole.total), everything.shape[dim] // (whole.times * whole.total)
+    times = everything.unflatten(dim, (whole.times, -1))
+    return times.narrow(dim + 1, each * mine.start, each * (mine.stop - mine.start)).flatten(dim, dim + 1)
 
 
 def gathered(x: Tensor) -> Tensor:

@@ -118,8 +118,8 @@ def _after(step: int, happen: Callable[[], None]) -> None:
     def train(**options):
         after = options["after_step"]
 
-        def after_step(number, loss):
-            stop = after(number, loss)
+        def after_step(number, *measured):
+            stop = after(number, *measured)
             if number == step:
                 happen()
             return stop

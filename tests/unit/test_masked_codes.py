@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unimontage.models.labram import Labram
 from unimontage.models.neural_tokenizer import NeuralTokenizer
-from unimontage.objectives.masked_codes import MaskedCodes, random_mask
+from unimontage.objectives.masked_codes import MaskedCodes, random_parts
 
 CHANNELS = ("FP1", "C3", "FZ")
 CODES = 64
@@ -27,24 +27,23 @@ def batch(size=4):
 
 
 @given(st.integers(1, 20), st.integers(2, 60), st.floats(0.01, 0.99))
-def test_a_mask_and_its_complement_each_hide_something(windows, tokens, ratio):
-    mask = random_mask(windows, tokens, ratio)
-    hidden = mask.sum(1)
-    assert (hidden == hidden[0]).all()
-    assert 1 <= hidden[0] <= tokens - 1
-    assert abs(hidden[0] - ratio * tokens) <= 1
+def test_each_token_is_in_one_of_two_parts_and_each_part_has_some(windows, tokens, ratio):
+    first, rest = random_parts(windows, tokens, ratio)
+    assert torch.equal(torch.cat([first, rest], dim=1).sort(1).values, torch.arange(tokens).expand(windows, -1))
+    assert 1 <= first.shape[1] <= tokens - 1
+    assert abs(first.shape[1] - ratio * tokens) <= 1
 
 
-def test_masks_are_drawn_anew_and_reach_every_token():
-    masks = random_mask(200, 10, 0.3)
-    assert masks.float().mean(0).sub(0.3).abs().max() < 0.15
-    assert len({tuple(row.tolist()) for row in masks}) > 50
+def test_parts_are_drawn_anew_and_reach_every_token():
+    first, _ = random_parts(200, 10, 0.3)
+    assert (first.flatten().bincount() / 200 - 0.3).abs().max() < 0.15
+    assert len({tuple(row) for row in first.sort(1).values.tolist()}) > 50
 
 
 @pytest.mark.parametrize(("tokens", "ratio"), [(1, 0.5), (8, 0.0), (8, 1.0)])
 def test_masks_that_hide_all_or_nothing_are_refused(tokens, ratio):
     with pytest.raises(ValueError, match="two tokens or more"):
-        random_mask(2, tokens, ratio)
+        random_parts(2, tokens, ratio)
 
 
 class Seen(torch.nn.Module):

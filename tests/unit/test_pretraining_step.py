@@ -1,11 +1,15 @@
 """A pre-training step on the device that users have: plain and in mixed precision."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from unimontage.config.recipes import Encoder, PretrainingSchedule, UnivariateRecipe
+from unimontage.errors import UserError
 from unimontage.training.answer import UnivariateStart
+from unimontage.training.checkpoint import load_checkpoint
 from unimontage.training.corpus import Segments
 from unimontage.training.devices import open_device
 from unimontage.training.pretraining import pretrain
@@ -32,21 +36,36 @@ class Noise:
         return parts
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_an_encoder_trains_over_two_rates_at_once(tmp_path, precision):
+def train(folder: Path, precision: str = "float32", **schedule):
     recipe = UnivariateRecipe(
         encoder=Encoder(width=4, patches=4, d=8, layers=1, heads=2, ffn=16),
-        schedule=PretrainingSchedule(epochs=2, warmup_epochs=0, batch=8),
+        schedule=PretrainingSchedule(epochs=2, warmup_epochs=0, batch=8, **schedule),
     )
     start = UnivariateStart(encoder=recipe.encoder, vocabulary=("CZ",), rates=RATES)
-    history = pretrain(
+    return pretrain(
         UnivariateWork(Noise(), recipe, start, seed=0),
         recipe.schedule,
         seed=0,
         fabric=open_device(1, precision),
-        checkpoint=tmp_path / "checkpoint.pt",
+        checkpoint=folder / "checkpoint.pt",
         identity="noise",
-        events=tmp_path / "events",
+        events=folder / "events",
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_an_encoder_trains_over_two_rates_at_once(tmp_path, precision):
+    history = train(tmp_path, precision)
     assert len(history) == 4
-    assert np.isfinite(history[["loss", "spread"]]).all(axis=None)
+    assert np.isfinite(history[["loss", "gradient", "spread"]]).all(axis=None)
+    assert (history["gradient"] > 0).all()
+
+
+@pytest.mark.parametrize("checkpoint_steps", [1, 100])
+def test_weights_that_broke_are_never_kept(tmp_path, checkpoint_steps):
+    with pytest.raises(UserError, match=r"training broke at step [1-4]: "):
+        train(tmp_path, lr=1e30, checkpoint_steps=checkpoint_steps)
+    kept = tmp_path / "checkpoint.pt"
+    if kept.exists():
+        state = load_checkpoint(kept, identity="noise")
+        assert all(tensor.isfinite().all() for tensor in state["model"].values())

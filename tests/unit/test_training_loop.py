@@ -1,3 +1,4 @@
+import math
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ from unimontage.errors import UserError
 from unimontage.montage.schema import Vocabulary
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
 from unimontage.training.corpus import SegmentCorpus
-from unimontage.training.loop import parameter_group, step_seed, train
+from unimontage.training.loop import parameter_group, require_finite, step_seed, train
 from unimontage.training.schedule import warmup_cosine
 from unimontage.windows import WindowStore
 
@@ -74,7 +75,7 @@ class Run:
         return nn.functional.cross_entropy(self.wrapped(x), torch.arange(8) % 2)
 
     def train(self, start=0, steps=STEPS, seed=5, stop=None):
-        def after_step(step, loss):
+        def after_step(step, loss, norm):
             self.losses.append(float(loss))
             self.peaks.append([group["lr"] for group in self.wrapped_optimizer.param_groups])
             return step == stop
@@ -177,6 +178,13 @@ def test_nothing_is_fetched_when_there_is_nothing_left_to_do():
     run = Run().train(start=STEPS)
     assert not run.fetched
     assert not run.losses
+
+
+def test_numbers_that_are_not_finite_are_said_with_their_step():
+    measured = torch.tensor([[1.0, 2.0], [0.5, math.inf], [math.nan, math.nan]])
+    require_finite(measured[:1], 7)
+    with pytest.raises(UserError, match=r"broke at step 9: loss 0.5, norm of the gradient inf; .* mend: a lower lr"):
+        require_finite(measured, 7)
 
 
 def test_every_group_follows_the_schedule_from_its_own_peak():

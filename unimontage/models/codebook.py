@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import NamedTuple
 
 import torch
@@ -12,8 +11,6 @@ from unimontage.sharing import gathered, summed
 
 ITERATIONS = 10  # of k-means, at the start
 ALIVE = 0.01  # share of the average use below which a code counts as unused
-
-_log = logging.getLogger(__name__)
 
 
 class Quantised(NamedTuple):
@@ -36,8 +33,8 @@ class Codebook(nn.Module):
     decay : float
         Of the moving averages that codes and their use are, in (0, 1).
     revive : bool
-        Move codes that have fallen out of use onto latents of the batch, and log how many: a remedy against a
-        codebook of which ever fewer codes are used. The published model goes without.
+        Move codes that have fallen out of use onto latents of the batch: a remedy against a codebook of which ever
+        fewer codes are used. The published model goes without.
 
     Attributes
     ----------
@@ -58,14 +55,17 @@ class Codebook(nn.Module):
         self.register_buffer("count", torch.zeros(codes))  # (K,): latents a batch, averaged over batches
         self.register_buffer("started", torch.tensor(False))
         self.register_buffer("revived", torch.tensor(0))
+        self._begun = False  # what ``started`` says, once it was asked: to ask a GPU is to wait for it
 
     def forward(self, z: Tensor) -> Quantised:
         """Quantise latents z (..., D) of any length; in training, let the codes follow them."""
         with torch.autocast(z.device.type, enabled=False):
             unit = nn.functional.normalize(z.float(), dim=-1)
             flat = unit.detach().reshape(-1, unit.shape[-1])  # (N, D)
-            if self.training and not self.started:
-                self._start(unit.detach())
+            if self.training and not self._begun:
+                if not self.started:
+                    self._start(unit.detach())
+                self._begun = True
             index = (flat @ self.codes.T).argmax(1)  # (N,)
             chosen = self.codes[index].view_as(unit)
             commitment = nn.functional.mse_loss(unit, chosen)
@@ -74,9 +74,9 @@ class Codebook(nn.Module):
             self._follow(unit.detach(), index)
         return Quantised(straight, index.view(z.shape[:-1]), commitment)
 
-    def usage(self) -> float:
-        """Share of the codes that recent training batches have used, between 0 and 1; 0 before training."""
-        return float(self._alive().float().mean())
+    def usage(self) -> Tensor:
+        """Share of the codes that recent training batches have used, between 0 and 1, shape (); 0 before training."""
+        return self._alive().float().mean()
 
     def _alive(self) -> Tensor:
         return self.count > ALIVE * self.count.mean()  # (K,)
@@ -106,17 +106,16 @@ class Codebook(nn.Module):
     def _means(self, unit: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Mean direction (K, D) of the latents of each code (its own, where there are none), and their number (K,)."""
         sums = summed(torch.zeros_like(self.codes).index_add_(0, index, unit))
-        count = summed(torch.bincount(index, minlength=len(self.codes)).to(unit.dtype))
+        count = summed(torch.zeros_like(self.count).index_add_(0, index, torch.ones_like(unit[:, 0])))
         pointing = (count > 0) & (sums.norm(dim=1) > 0)
         return torch.where(pointing[:, None], nn.functional.normalize(sums, dim=1), self.codes), count
 
     def _revive(self, unit: Tensor) -> None:
-        dead = (~self._alive()).nonzero()[:, 0]
-        if not len(dead):
-            return
+        dead = ~self._alive()  # (K,)
         everyone = gathered(unit).flatten(0, -2)
-        chosen = torch.randint(len(everyone), (len(dead),), device=unit.device)
-        self.codes[dead] = everyone[chosen]
-        self.count[dead] = self.count.mean()  # time to prove themselves
-        self.revived += len(dead)
-        _log.info("codebook: %d of %d codes were out of use and moved onto latents", len(dead), len(self.codes))
+        chosen = everyone[
+            torch.randint(len(everyone), dead.shape, device=unit.device)
+        ]  # one for each code, used or not
+        self.codes.copy_(torch.where(dead[:, None], chosen, self.codes))
+        self.count.copy_(torch.where(dead, self.count.mean(), self.count))  # time to prove themselves
+        self.revived += dead.sum()

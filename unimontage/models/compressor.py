@@ -26,7 +26,7 @@ class CompressorLoss(NamedTuple):
     idc: Tensor  # before it is weighted; 0 where it is off
 
 
-def views(x: Tensor) -> tuple[Tensor, Tensor]:
+def views(x: Tensor) -> Tensor:
     """Cut a window and its spectrum into patches.
 
     Parameters
@@ -36,11 +36,9 @@ def views(x: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    patches : Tensor, shape (B, 20, C, T / 10), float32
-        10 of the signal, 5 of the magnitude and 5 of the phase of its first T / 2 frequencies. Each view is z-scored
-        with one mean and one deviation a window.
-    kinds : Tensor, shape (20,), int64
-        View of every patch: 0 signal, 1 magnitude, 2 phase.
+    Tensor, shape (B, 20, C, T / 10), float32
+        10 patches of the signal, then 5 of the magnitude and 5 of the phase of its first T / 2 frequencies. Each view
+        is z-scored with one mean and one deviation a window.
 
     Raises
     ------
@@ -62,8 +60,7 @@ def views(x: Tensor) -> tuple[Tensor, Tensor]:
         signal = standardised(x)
         spectrum = torch.fft.rfft(signal, dim=2)[:, :, : T // 2]  # (B, C, T / 2)
         row = torch.cat([signal, standardised(spectrum.abs()), standardised(spectrum.angle())], dim=2)  # (B, C, 2 T)
-    kinds = torch.repeat_interleave(torch.arange(len(VIEWS)), torch.tensor(tuple(VIEWS.values())))
-    return row.unflatten(2, (PATCHES, -1)).transpose(1, 2), kinds.to(x.device)
+    return row.unflatten(2, (PATCHES, -1)).transpose(1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -236,7 +233,7 @@ class Compressor(nn.Module):
             self.train(mode)
 
     def _patches(self, x: Tensor) -> Tensor:
-        patches, _ = views(x)
+        patches = views(x)
         if patches.shape[2:] != (self.channels, self.patch):
             raise ValueError(
                 f"windows of {x.shape[1]} channels and {x.shape[2]} samples for a compressor of {self.channels} "

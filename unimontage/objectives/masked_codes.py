@@ -29,22 +29,23 @@ class MaskedCodesLoss(NamedTuple):
     complement: Tensor
 
 
-def random_mask(windows: int, tokens: int, ratio: float, device: torch.device | str = "cpu") -> Tensor:
-    """Hide the same number of random tokens of each window.
+def random_parts(windows: int, tokens: int, ratio: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Divide the tokens of each window at random in two parts, the same number of each window.
 
     Parameters
     ----------
     windows, tokens : int
-        Shape of the mask.
+        W windows of N tokens.
     ratio : float
-        Share of the tokens that are hidden, in (0, 1).
+        Share of the tokens that the first part has, in (0, 1).
     device : device
         Where to draw.
 
     Returns
     -------
-    Tensor, shape (windows, tokens), bool
-        True where hidden. One token at least is hidden and one at least is seen.
+    first : Tensor, shape (W, n), int64
+    rest : Tensor, shape (W, N - n), int64
+        Places of the tokens; each part has one at least.
 
     Raises
     ------
@@ -54,8 +55,8 @@ def random_mask(windows: int, tokens: int, ratio: float, device: torch.device | 
     if tokens < 2 or not 0.0 < ratio < 1.0:
         raise ValueError(f"a mask wants two tokens or more and a ratio in (0, 1), not {tokens} and {ratio}")
     hidden = min(max(round(ratio * tokens), 1), tokens - 1)
-    lots = drawn(lambda n: torch.rand(n, tokens, device=device), windows)
-    return lots.argsort(1).argsort(1) < hidden
+    order = drawn(lambda n: torch.rand(n, tokens, device=device), windows).argsort(1)
+    return order[:, :hidden], order[:, hidden:]
 
 
 class MaskedCodes(nn.Module):
@@ -100,10 +101,13 @@ class MaskedCodes(nn.Module):
         MaskedCodesLoss
             Mean cross entropy of the hidden patches, in nats.
         """
-        mask = random_mask(*targets.shape, self.mask_ratio, targets.device)
-        masked, complement = (self._cross_entropy(x, channels, targets, hidden) for hidden in (mask, ~mask))
+        parts = random_parts(*targets.shape, self.mask_ratio, targets.device)
+        masked, complement = (self._cross_entropy(x, channels, targets, hidden) for hidden in parts)
         return MaskedCodesLoss(masked + complement, masked, complement)
 
     def _cross_entropy(self, x: Tensor, channels: Sequence[str], targets: Tensor, hidden: Tensor) -> Tensor:
-        tokens = self.encoder.tokens(x, channels, hidden)  # (B, N, d)
-        return nn.functional.cross_entropy(self.head(tokens[hidden]).float(), targets[hidden])
+        mask = torch.zeros_like(targets, dtype=torch.bool).scatter_(1, hidden, True)  # (B, N)
+        tokens = self.encoder.tokens(x, channels, mask)  # (B, N, d)
+        # Places, not the mask: what a mask picks has to be counted, for which the processor would wait for a GPU.
+        tokens, codes = tokens.take_along_dim(hidden[:, :, None], 1), targets.take_along_dim(hidden, 1)  # (B, n, d)
+        return nn.functional.cross_entropy(self.head(tokens).float().flatten(0, 1), codes.flatten())

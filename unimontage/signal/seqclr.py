@@ -1,8 +1,9 @@
 """The random views of SeqCLR for windows of several channels, a whole batch at a time.
 
-As in :mod:`unimontage.signal.augment`, ``draw`` takes all random numbers and the ``apply_*`` are pure functions of
-them; an operation that is not to touch a window has its neutral value there (factor 1, shift 0, ...). What is drawn
-for a window holds for all its channels: channels shifted or masked apart would no longer tell where a wave comes from.
+As in :mod:`unimontage.signal.augment`, ``choose`` and ``draw`` take all random numbers and the ``apply_*`` are pure
+functions of them; an operation that is not to touch a window has its neutral value there (factor 1, shift 0, ...).
+What is drawn for a window holds for all its channels: channels shifted or masked apart would no longer tell where a
+wave comes from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from unimontage.sharing import drawn
+from unimontage.sharing import drawn, everyone, own
 
 SCALE = (0.5, 2.0)  # amplitude factor
 SHIFT_S = 1.0  # largest circular shift, either way
@@ -24,7 +25,8 @@ MASK_S = 1.0  # longest stretch of zeros
 NOISE = 0.2  # largest standard deviation of the noise, in units of the signal
 STOP_HZ = (2.8, 47.5)  # centre of the band-stop
 STOP_WIDTH_HZ = 2.5
-OPERATIONS = 6
+OPERATIONS = 6  # scale, shift, offset, mask, noise, band-stop
+NOISY = 4  # which of them is noise
 A_VIEW = 2  # different operations that make a view
 
 
@@ -78,26 +80,24 @@ def seqclr_view(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: 
     Notes
     -----
     Mohsenvand et al. 2020, table 1, with the ranges of MTSSRL-MD, table 8, there in samples at 100 Hz. The operations
-    follow each other as in the table: scale, shift, offset, mask, noise, band-stop.
+    follow each other as in the table: scale, shift, offset, mask, noise, band-stop; a constant may as well be added
+    before the window is turned.
     """
-    view = draw(x, generator, sfreq_hz, microvolt=microvolt)
-    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
-    noise = drawn(lambda n: torch.randn(n, *x.shape[1:], **like), len(x)).to(x.device)
-    x = x.clone(memory_format=torch.contiguous_format)
-    x = _apply(apply_scale, x, view.factor != 1, view.factor)
-    x = _apply(apply_shift, x, view.shift != 0, view.shift)
-    x = _apply(apply_offset, x, view.offset != 0, view.offset)
-    x = _apply(apply_mask, x, view.length > 0, view.start, view.length)
-    x = _apply(apply_noise, x, view.sigma > 0, view.sigma, noise)
-    return _apply(partial(apply_band_stop, sfreq_hz=sfreq_hz), x, view.centre_hz.isfinite(), view.centre_hz)
+    every = choose(everyone(len(x)), generator)  # (6, rows of the whole batch)
+    chosen = own(every, dim=1).to(x.device)  # (6, B)
+    view = draw(x, chosen, generator, sfreq_hz, microvolt=microvolt)
+    _, shifted, _, masked, noisy, stopped = chosen
+    unit = _unit_noise(x, every[NOISY], generator)
+    x = apply_gain(x, view.factor, view.offset)  # a copy
+    x = _apply(apply_shift, x, shifted, view.shift)
+    x = _apply(apply_mask, x, masked, view.start, view.length)
+    x = _apply(partial(apply_noise, unit=unit), x, noisy, view.sigma)
+    return _apply(partial(apply_band_stop, sfreq_hz=sfreq_hz), x, stopped, view.centre_hz)
 
 
 def _apply(operation: Callable[..., Tensor], x: Tensor, chosen: Tensor, *parameters: Tensor) -> Tensor:
-    """Windows after an operation. A processor does it in place to the chosen third; it does nothing to the others.
-
-    A GPU does it to all: to count the chosen ones the processor would have to wait for it.
-    """
-    if x.device.type != "cpu":
+    """Windows after an operation that does nothing to those it was not chosen for; in place, or of all of them anew."""
+    if not _only_chosen(x):
         return operation(x, *parameters)
     rows = chosen.nonzero().squeeze(1)
     if len(rows):  # a Fourier transform of nothing is an error
@@ -105,13 +105,39 @@ def _apply(operation: Callable[..., Tensor], x: Tensor, chosen: Tensor, *paramet
     return x
 
 
-def draw(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: float | Tensor) -> View:
-    """All that is random in a view but the noise itself; arguments as in :func:`seqclr_view`."""
+def _unit_noise(x: Tensor, noisy: Tensor, generator: Generator) -> Tensor:
+    """Noise of unit deviation for as many windows as :func:`_apply` works on.
+
+    Parameters
+    ----------
+    noisy : Tensor of bool, shape (N,)
+        Windows that get noise, of the whole batch that x (B, C, T) is a share of.
+    """
+    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
+    if not _only_chosen(x):
+        return drawn(lambda n: torch.randn(n, *x.shape[1:], **like), len(x)).to(x.device)
+    unit = torch.randn(int(noisy.sum()), *x.shape[1:], **like)  # drawing is the dearest part of a view
+    place = noisy.cumsum(0) - 1
+    return unit[own(place)[own(noisy)]]
+
+
+def _only_chosen(x: Tensor) -> bool:
+    """Whether to work on the chosen windows alone. To count those on a GPU the processor would have to wait for it."""
+    return x.device.type == "cpu"
+
+
+def choose(windows: int, generator: Generator) -> Tensor:
+    """Which two of the operations each window gets, in their order; bool, shape (6, windows)."""
+    lots = torch.rand(OPERATIONS, windows, generator=generator, device=generator.device)
+    return lots.argsort(0).argsort(0) < A_VIEW
+
+
+def draw(x: Tensor, chosen: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: float | Tensor) -> View:
+    """How the chosen operations turn out; arguments as in :func:`seqclr_view`, chosen as of :func:`choose`."""
     B, T = len(x), x.shape[2]
-    on = {"generator": generator, "device": generator.device}
-    lots = drawn(lambda n: torch.rand(OPERATIONS + 1, n, dtype=x.dtype, **on), B, dim=1).to(x.device)
-    order = drawn(lambda n: torch.rand(OPERATIONS, n, **on), B, dim=1).to(x.device)
-    scaled, shifted, offset, masked, noisy, stopped = order.argsort(0).argsort(0) < A_VIEW  # (B,) each
+    like = {"generator": generator, "device": generator.device, "dtype": x.dtype}
+    lots = drawn(lambda n: torch.rand(OPERATIONS + 1, n, **like), B, dim=1).to(x.device)
+    scaled, shifted, offset, masked, noisy, stopped = chosen
     furthest, longest = min(round(SHIFT_S * sfreq_hz), T), min(round(MASK_S * sfreq_hz), T)
     length = _integer(lots[3], longest) * masked
     return View(
@@ -125,9 +151,9 @@ def draw(x: Tensor, generator: Generator, sfreq_hz: float, *, microvolt: float |
     )
 
 
-def apply_scale(x: Tensor, factor: Tensor) -> Tensor:
-    """Multiply each window by its factor."""
-    return x * factor[:, None, None]
+def apply_gain(x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
+    """Multiply each window by its factor and add its constant."""
+    return torch.addcmul(offset[:, None, None], x, factor[:, None, None])
 
 
 def apply_shift(x: Tensor, shift: Tensor) -> Tensor:
@@ -135,11 +161,6 @@ def apply_shift(x: Tensor, shift: Tensor) -> Tensor:
     T = x.shape[2]
     source = (torch.arange(T, device=x.device) - shift[:, None]) % T  # (B, T)
     return x.gather(2, source.unsqueeze(1).expand(x.shape))
-
-
-def apply_offset(x: Tensor, offset: Tensor) -> Tensor:
-    """Add a constant to each window."""
-    return x + offset[:, None, None]
 
 
 def apply_mask(x: Tensor, start: Tensor, length: Tensor) -> Tensor:

@@ -216,9 +216,11 @@ class AlignedWork:
 
 def _one_channel(x: Tensor, present: Tensor | None, generator: torch.Generator) -> Tensor:
     """One random channel of each example, of those that are there: (B, V, 1, T) of x (B, V, C, T)."""
-    lot = torch.ones(x.shape[0], x.shape[2], device=x.device) if present is None else present.float()
-    waits = drawn(lambda n: torch.empty(n, x.shape[2], device=x.device).exponential_(generator=generator), len(x))
-    chosen = (lot / waits).argmax(1)[:, None, None, None]  # (B, 1, 1, 1), as torch.multinomial does it
+    on = {"generator": generator, "device": generator.device}
+    lots = drawn(lambda n: torch.rand(n, x.shape[2], **on), len(x)).to(x.device)  # (B, C)
+    if present is not None:
+        lots = lots.masked_fill(~present, -1.0)
+    chosen = lots.argmax(1)[:, None, None, None]  # (B, 1, 1, 1)
     return x.take_along_dim(chosen, dim=2)
 
 

@@ -12,7 +12,7 @@ from unimontage.config.arms import Finetuning
 from unimontage.training.answer import Fitted
 from unimontage.training.built import Built
 from unimontage.training.folds import Fold, Part
-from unimontage.training.loop import train
+from unimontage.training.loop import require_finite, train
 from unimontage.training.schedule import warmup_cosine
 from unimontage.windows import WindowView
 
@@ -72,8 +72,8 @@ def fit_fold(
         windows, labels = fabric.to_device((windows, labels))
         return loss(wrapped(windows), labels)
 
-    def after_step(step: int, value: Tensor) -> bool:
-        keeper.add(value)
+    def after_step(step: int, value: Tensor, norm: Tensor) -> bool:
+        keeper.add(value, norm)
         return (step + 1) % per_epoch == 0 and keeper.close_epoch(lambda: predict(wrapped, fold.val.x, fabric))
 
     train(
@@ -137,26 +137,29 @@ class _Keeper:
     def __init__(self, model: nn.Module, val: Part, loss: nn.Module, options: Finetuning, thawed: int) -> None:
         self._model, self._thawed, self._val, self._loss = model, thawed, val, loss
         self._patience, self._by_f1 = options.patience, options.choose_by == "macro_f1" and val.y.ndim == 1
-        self._losses: list[Tensor] = []
+        self._measured: list[Tensor] = []
+        self._steps = 0
         self._best = float("inf")
         self._state: dict[str, Tensor] = {}
         self._epoch = 0
         self.history: list[dict[str, float]] = []
 
-    def add(self, loss: Tensor) -> None:
-        """Note the loss of a step."""
-        self._losses.append(loss)
+    def add(self, loss: Tensor, norm: Tensor) -> None:
+        """Note loss and norm of the gradient of a step."""
+        self._measured.append(torch.stack([loss.float(), norm.float()]))
 
     def close_epoch(self, validate: Callable[[], Tensor]) -> bool:
         """Judge the epoch by the logits of the validation windows; whether to stop."""
+        measured = torch.stack(self._measured).cpu()  # (steps, 2)
+        self._measured.clear()
+        require_finite(measured, self._steps)
+        self._steps += len(measured)
         epoch, value, badness = len(self.history) + 1, float("nan"), float("nan")
         if len(self._val):
             logits, truth = validate(), torch.from_numpy(self._val.y)
             value = float(self._loss(logits, truth))
             badness = -_macro_f1(truth, logits) if self._by_f1 else value
-        train_loss = float(torch.stack(self._losses).mean())
-        self._losses.clear()
-        self.history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": value})
+        self.history.append({"epoch": epoch, "train_loss": float(measured[:, 0].mean()), "val_loss": value})
         if badness < self._best:
             self._best, self._epoch = badness, epoch
             self._state = {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}

@@ -9,6 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from unimontage.errors import UserError
+
 Batch = TypeVar("Batch")
 
 
@@ -24,12 +26,13 @@ def train(
     steps: int,
     seed: int,
     clip: float,
-    after_step: Callable[[int, Tensor], bool],
+    after_step: Callable[[int, Tensor, Tensor], bool],
 ) -> None:
     """Train from step ``start`` to ``steps``, or until ``after_step`` says stop.
 
     Whatever a step draws depends on ``seed`` and the number of the step alone, so a run that was interrupted and goes
-    on repeats an uninterrupted one bit for bit on a processor.
+    on repeats an uninterrupted one bit for bit on a processor. Nothing here waits for a GPU: steps are handed to it
+    while it is still at the one before.
 
     Parameters
     ----------
@@ -52,7 +55,8 @@ def train(
     clip : float
         Largest norm of the gradient.
     after_step : callable
-        Step and loss to whether to stop.
+        Step, loss and norm of the gradient, both of shape () and on the device, to whether to stop. A norm that is not
+        finite has spoilt the weights: :func:`require_finite`.
     """
     for step, batch in _ahead(batch_at, start, steps):
         torch.manual_seed(step_seed(seed, step))
@@ -63,10 +67,33 @@ def train(
             loss = loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        fabric.clip_gradients(model, optimizer, max_norm=clip)
+        norm = fabric.clip_gradients(model, optimizer, max_norm=clip, error_if_nonfinite=False)
         optimizer.step()
-        if after_step(step, loss.detach()):
+        if after_step(step, loss.detach(), norm):
             return
+
+
+def require_finite(measured: Tensor, step: int) -> None:
+    """Refuse to go on with weights that are spoilt.
+
+    Parameters
+    ----------
+    measured : Tensor, shape (S, 2)
+        Loss and norm of the gradient, on the processor, of S steps from ``step`` on.
+
+    Raises
+    ------
+    UserError
+        Names the first step that has a number that is not finite.
+    """
+    bad = (~measured.isfinite()).any(1).nonzero()
+    if len(bad):
+        loss, norm = measured[bad[0, 0]].tolist()
+        raise UserError(
+            f"training broke at step {step + int(bad[0, 0]) + 1}: loss {loss:g}, norm of the gradient {norm:g}",
+            expected="finite numbers",
+            mend="a lower lr, or precision: float32",
+        )
 
 
 def parameter_group(parameters: Iterable[nn.Parameter], peak: float) -> dict[str, Any]:

@@ -39,13 +39,13 @@ class TokenizerTrainee(nn.Module):
         self.tokenizer = tokenizer
 
     def forward(self, batch: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of patches (B, C, P, 200) and their electrodes; its parts, and the share of codes in use."""
+        """Loss of patches (B, C, P, 200) and their electrodes; its parts, the share of codes in use, codes revived."""
         x, channels, total = batch
         with sharing(total):
             loss = _whole(self.tokenizer(x, channels))
-        usage = torch.tensor(self.tokenizer.codebook.usage(), device=loss.total.device)
+        codebook = self.tokenizer.codebook
         parts = {name: getattr(loss, name).detach() for name in ("amplitude", "phase", "commitment")}
-        return loss.total, parts | {"usage": usage}
+        return loss.total, parts | {"usage": codebook.usage(), "revived": codebook.revived}
 
 
 class MaskedTrainee(nn.Module):

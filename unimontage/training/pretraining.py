@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from unimontage.errors import Interrupted
 from unimontage.sharing import largest
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
 from unimontage.training.interruption import LATE, TOLD, Interruption
-from unimontage.training.loop import parameter_group, step_seed, train
+from unimontage.training.loop import parameter_group, require_finite, step_seed, train
 from unimontage.training.schedule import warmup_cosine
 
 COLLAPSED = 0.1
@@ -65,25 +65,45 @@ class Work(Protocol):
 
 @dataclass
 class Progress:
-    """What was measured at every step so far: rows of ``step`` and ``columns``."""
+    """What was measured at every step so far.
+
+    Attributes
+    ----------
+    columns : list of str
+        ``loss``, ``gradient`` (its norm before it was clipped), what the trainee measured, and ``lr``.
+    rows : Tensor, shape (S, 1 + columns)
+        Number of the step and its values, on the processor.
+    """
 
     columns: list[str]
-    rows: list[Tensor]
+    rows: Tensor
+    _waiting: list[tuple[int, Tensor, float]] = field(default_factory=list)
 
     def add(self, step: int, measured: Mapping[str, Tensor], lr: float) -> None:
-        """Note a step."""
+        """Note a step; what was measured stays on the device until it is asked for."""
         self.columns = [*measured, "lr"]
-        values = torch.stack([value.detach().float() for value in measured.values()]).cpu()  # one wait for the device
-        self.rows.append(torch.cat([torch.tensor([float(step)]), values, torch.tensor([lr])]))
+        self._waiting.append((step, torch.stack([value.detach().float() for value in measured.values()]), lr))
+
+    def fetch(self) -> None:
+        """Take over what the device has measured since the last time.
+
+        Raises
+        ------
+        UserError
+            A loss or a gradient is not finite.
+        """
+        if not self._waiting:
+            return
+        steps, values, rates = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        values = torch.stack(values).cpu()  # (S, measured)
+        require_finite(values[:, :2], steps[0])
+        rows = torch.cat([torch.tensor(steps)[:, None], values, torch.tensor(rates)[:, None]], dim=1)
+        self.rows = torch.cat([self.rows, rows]) if len(self.rows) else rows
 
     def table(self) -> pd.DataFrame:
         """One row a step."""
-        columns = ["step", *self.columns]
-        return pd.DataFrame(self.tensor().numpy(), columns=columns).astype({"step": int})
-
-    def tensor(self) -> Tensor:
-        """The rows as one tensor on the processor."""
-        return torch.stack(self.rows) if self.rows else torch.zeros(0, len(self.columns) + 1)
+        return pd.DataFrame(self.rows.numpy(), columns=["step", *self.columns]).astype({"step": int})
 
     def latest(self) -> dict[str, float]:
         """The last row by name."""
@@ -125,12 +145,15 @@ def pretrain(
     Returns
     -------
     DataFrame
-        ``step``, ``loss``, ``spread`` (1 is healthy, 0 is collapsed), what else the trainee measures, and ``lr``.
+        ``step``, ``loss``, ``gradient`` (its norm before it was clipped), ``spread`` (1 is healthy, 0 is collapsed),
+        what else the trainee measures, and ``lr``.
 
     Raises
     ------
     Interrupted
         Told to stop, or short of time; ``checkpoint`` holds every step so far.
+    UserError
+        A loss or a gradient is not finite.
 
     Notes
     -----
@@ -156,13 +179,17 @@ def pretrain(
         Interruption(deadline) as interruption,
     ):
 
-        def after_step(step: int, loss: Tensor) -> bool:
-            progress.add(step, {"loss": loss} | measured, optimizer.param_groups[0]["lr"])
+        def after_step(step: int, loss: Tensor, norm: Tensor) -> bool:
+            progress.add(step, {"loss": loss, "gradient": norm} | measured, optimizer.param_groups[0]["lr"])
             bar.update()
-            if (step + 1) % work.steps_per_epoch == 0 and first:
-                _log(writer, step, progress.latest(), bar)
+            ends = (step + 1) % work.steps_per_epoch == 0
             reason = _agreed(interruption.reason(), fabric)
-            if first and (reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps):
+            keeps = reason or (step + 1) % schedule.checkpoint_steps == 0 or step + 1 == steps
+            if ends or keeps:
+                progress.fetch()
+            if first and ends:
+                _log(writer, step, progress.latest(), bar)
+            if first and keeps:
                 save_checkpoint(checkpoint, _state(work, optimizer, progress, step) | {"identity": identity})
             if reason and step + 1 < steps:
                 fabric.barrier()  # nobody leaves before the checkpoint is written
@@ -202,12 +229,12 @@ def _tell_of_collapse(spread: float) -> None:
 def _state(work: Work, optimizer: Optimizer, progress: Progress, step: int) -> dict[str, Any]:
     """What a checkpoint holds of model, optimiser and history after a step."""
     parts = {"model": work.trainee.state_dict(), "optimizer": optimizer.state_dict()}
-    return parts | {"columns": progress.columns, "history": progress.tensor(), "step": step + 1}
+    return parts | {"columns": progress.columns, "history": progress.rows, "step": step + 1}
 
 
 def _so_far(state: Mapping[str, Any] | None) -> tuple[int, Progress]:
     """Steps that are done, and what was measured at them."""
-    return (state["step"], Progress(state["columns"], list(state["history"]))) if state else (0, Progress([], []))
+    return (state["step"], Progress(state["columns"], state["history"])) if state else (0, Progress([], torch.empty(0)))
 
 
 def _set_up(
