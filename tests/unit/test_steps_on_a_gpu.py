@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import torch
 from lightning_fabric.utilities import move_data_to_device
+from lightning_utilities.core.apply_func import apply_to_collection
 from test_aligned import SAMPLES, pool, start_of
 from test_aligned import arm as aligned_arm
 from test_aligned import recipe as aligned
@@ -26,6 +27,7 @@ from unimontage.models.networks import NETWORKS, build_network
 from unimontage.training import judging, staging
 from unimontage.training.answer import LabramStart
 from unimontage.training.devices import open_device
+from unimontage.training.loop import pinned
 from unimontage.training.universal import OnMontage
 from unimontage.windows import WindowPool
 
@@ -78,6 +80,21 @@ def test_a_step_of_pretraining_stays_on_the_device_and_waits_for_nothing(kind, t
     assert loss.device == GPU
     assert loss.requires_grad
     assert {name: value.device for name, value in measured.items()} == dict.fromkeys(measured, GPU)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_fetches_all_tensors_of_a_batch_by_itself(kind, tmp_path, monkeypatch):
+    batch, seen = work_of(kind, tmp_path)[0].batch_at(0), []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: seen.append(x) or x.clone())
+    apart = pinned((0, batch))[1]
+    own, copies = [], []
+    apply_to_collection(batch, torch.Tensor, own.append)
+    apply_to_collection(apart, torch.Tensor, copies.append)
+    assert [id(x) for x in seen] == [id(x) for x in own]
+    assert len(own) > 0
+    for one, other in zip(own, copies, strict=True):
+        assert one is not other
+        assert torch.equal(one, other)
 
 
 def network(name):

@@ -35,6 +35,7 @@ class PretrainRequest(Request):
     seed: int
     order_seed: int | None = None
     precision: str = "auto"
+    compiled: bool = False
     resume: Path
     events: Path
     threads: int
@@ -83,6 +84,7 @@ def _train(request: PretrainRequest) -> None:
         identity=identity,
         events=request.events,
         deadline=request.deadline,
+        compiled=request.compiled,
     )
     facts = {
         "corpus": ids.facts["corpus"],
@@ -138,6 +140,7 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
         "seed": request.seed,
         "order_seed": request.order_seed,
         "precision": request.precision,
+        "compiled": request.compiled,
         "tables": hashes,
         "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in (request.ids, *request.tokenizer)],
     }

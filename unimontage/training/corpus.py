@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,7 @@ from unimontage.training.residence import PROCESSOR, Reader, readers
 from unimontage.windows import WindowPool, WindowStore
 
 
-@dataclass(frozen=True)
-class Segments:
+class Segments(NamedTuple):
     """Single-channel segments of one sampling rate.
 
     Attributes

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,7 @@ from unimontage.windows import WindowPool, WindowStore
 from unimontage.windows.nights import Nights
 
 
-@dataclass(frozen=True)
-class Examples:
+class Examples(NamedTuple):
     """What one objective draws from one dataset: B examples of V epochs.
 
     Attributes

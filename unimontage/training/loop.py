@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -43,7 +44,8 @@ def train(
     optimizer : Optimizer
         Its groups come from :func:`parameter_group`.
     batch_at : callable
-        Step to batch; called one step ahead in a thread of its own, so that the device does not wait for data.
+        Step to batch; called one step ahead in a thread of its own, so that the device does not wait for data. A GPU
+        fetches its tensors by itself.
     loss_of : callable
         Batch to loss, shape ().
     rate_at : callable
@@ -58,7 +60,8 @@ def train(
         Step, loss and norm of the gradient, both of shape () and on the device, to whether to stop. A norm that is not
         finite has spoilt the weights: :func:`require_finite`.
     """
-    for step, batch in _ahead(batch_at, start, steps):
+    gpu = fabric.device.type == "cuda"
+    for step, batch in _ahead((lambda step: pinned(batch_at(step))) if gpu else batch_at, start, steps):
         torch.manual_seed(step_seed(seed, step))
         model.train()
         for group in optimizer.param_groups:
@@ -94,6 +97,15 @@ def require_finite(measured: Tensor, step: int) -> None:
             expected="finite numbers",
             mend="a lower lr, or precision: float32",
         )
+
+
+def pinned(batch: Batch) -> Batch:
+    """A batch whose tensors a GPU copies while the processor goes on; what lies on a GPU stays there."""
+
+    def pin(x: Tensor) -> Tensor:
+        return x if x.is_cuda else x.pin_memory()
+
+    return apply_to_collection(batch, Tensor, pin)
 
 
 def parameter_group(parameters: Iterable[nn.Parameter], peak: float) -> dict[str, Any]:

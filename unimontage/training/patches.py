@@ -1,7 +1,7 @@
 """Batches for models that read one-second patches: windows of any montages, each batch of one montage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from unimontage.training.residence import PROCESSOR, readers
 from unimontage.windows import WindowPool, WindowStore
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Windows of one montage.
 
     Attributes

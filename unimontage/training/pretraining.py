@@ -1,7 +1,7 @@
 """Self-supervised pre-training, whatever is pre-trained."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from unimontage.config.recipes import PretrainingSchedule
 from unimontage.errors import Interrupted
 from unimontage.sharing import largest
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
+from unimontage.training.devices import compiled_for
 from unimontage.training.interruption import LATE, TOLD, Interruption
 from unimontage.training.loop import parameter_group, require_finite, step_seed, train
 from unimontage.training.schedule import warmup_cosine
@@ -120,6 +121,7 @@ def pretrain(
     identity: str,
     events: Path,
     deadline: float | None = None,
+    compiled: bool = False,
 ) -> pd.DataFrame:
     """Pre-train ``work.trainee`` in place, going on from ``checkpoint`` if it belongs to the same work.
 
@@ -141,6 +143,8 @@ def pretrain(
         Folder for TensorBoard.
     deadline : float, optional
         Unix time at which the job ends.
+    compiled : bool
+        Compile the trainee where the device gains by it.
 
     Returns
     -------
@@ -161,18 +165,10 @@ def pretrain(
     """
     first = fabric.is_global_zero
     state = fabric.broadcast(load_checkpoint(checkpoint, identity=identity) if first else None)
-    model, optimizer = _set_up(work, schedule, fabric, state)
+    model, optimizer = _set_up(work, schedule, fabric, state, compiled)
     start, progress = _so_far(state)
     steps, warmup = work.steps_per_epoch * schedule.epochs, work.steps_per_epoch * schedule.warmup_epochs
     measured: dict[str, Tensor] = {}
-
-    def loss_of(drawn: tuple[int, Any]) -> Tensor:
-        step, batch = drawn
-        generator = torch.Generator(device=fabric.device).manual_seed(step_seed(seed, step))
-        loss, others = model(work.inputs(batch, generator, fabric))
-        measured.update(others)
-        return loss
-
     with (
         SummaryWriter(str(events), purge_step=start) if first else nullcontext() as writer,
         tqdm(total=steps, initial=start, desc="pre-train", disable=not first) as bar,
@@ -201,7 +197,7 @@ def pretrain(
             model=model,
             optimizer=optimizer,
             batch_at=lambda step: (step, work.batch_at(step)),
-            loss_of=loss_of,
+            loss_of=_loss_of(work, model, seed, fabric, measured),
             rate_at=lambda step: warmup_cosine(step, steps=steps, warmup=warmup, floor=schedule.lr_min / schedule.lr),
             start=start,
             steps=steps,
@@ -212,6 +208,21 @@ def pretrain(
     work.trainee.cpu()
     _tell_of_collapse(progress.latest().get("spread", 1.0))
     return progress.table()
+
+
+def _loss_of(
+    work: Work, model: nn.Module, seed: int, fabric: Fabric, measured: dict[str, Tensor]
+) -> Callable[[tuple[int, Any]], Tensor]:
+    """From a step and its batch to the loss; what else the step measures goes into ``measured``."""
+
+    def loss_of(drawn: tuple[int, Any]) -> Tensor:
+        step, batch = drawn
+        generator = torch.Generator(device=fabric.device).manual_seed(step_seed(seed, step))
+        loss, others = model(work.inputs(batch, generator, fabric))
+        measured.update(others)
+        return loss
+
+    return loss_of
 
 
 def _agreed(reason: str | None, fabric: Fabric) -> str | None:
@@ -238,7 +249,7 @@ def _so_far(state: Mapping[str, Any] | None) -> tuple[int, Progress]:
 
 
 def _set_up(
-    work: Work, schedule: PretrainingSchedule, fabric: Fabric, state: Mapping[str, Any] | None
+    work: Work, schedule: PretrainingSchedule, fabric: Fabric, state: Mapping[str, Any] | None, compiled: bool
 ) -> tuple[nn.Module, Optimizer]:
     """The module that trains and its optimiser, as drawn or as a checkpoint left them."""
     apart = {id(parameter) for parameter in work.undecayed}
@@ -249,7 +260,8 @@ def _set_up(
     optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
     if state:
         work.trainee.load_state_dict(state["model"])
-    model, optimizer = fabric.setup(work.trainee, optimizer)
+    trainee = compiled_for(fabric.device, work.trainee) if compiled else work.trainee
+    model, optimizer = fabric.setup(trainee, optimizer)
     if state:
         optimizer.load_state_dict(state["optimizer"])
     return model, optimizer
