@@ -11,12 +11,12 @@ from unimontage.reporting.page import WIDTH
 from unimontage.reporting.rendering import to_html, to_text
 from unimontage.reporting.tables import kind_of_data
 
-WORTH = {
+ALLOWED = {
     "strict_trial": "windows of the test trials in training and in pre-training",
     "strict_subject": "an encoder that saw the test subjects",
     "strict_official": "an epoch chosen on the test windows",
 }
-"""What the paper's protocol allows beside each strict one."""
+"""What the paper's protocol allows beside each strict one, whether or not an arm can make use of it."""
 SHOWN = ["strict", "paper", "leakage", "ci_low", "ci_high"]
 COLUMNS = (
     *("dataset", "task", "protocol", "printed", "arm", "scored", "metric", *SHOWN[:3]),
@@ -87,10 +87,10 @@ def _sentence(row: pd.Series) -> str:
         sure = f"{row['confidence']:.0%} interval {row['ci_low']:+.{digits}f} to {row['ci_high']:+.{digits}f}"
     clear = not pd.isna(row["ci_low"]) and (row["ci_low"] > 0 or row["ci_high"] < 0)
     doubt = "" if clear or sure == "no interval" else ", which may be none"
-    worth = WORTH[Division.parse(row["protocol"]).protocol]
-    verb = "are" if worth.startswith("windows") else "is"
+    subjects = f"{row['n']} subject{'s' * (row['n'] != 1)}"
     return (
-        f"{row['dataset']}, {row['task']}, {row['arm']}, {row['scored']}: {worth} {verb} worth "
-        f"{row['leakage']:+.{digits}f}{unit} of {name_of(row['metric'])} ({sure}, {row['n']} subjects){doubt}: "
-        f"{row['paper']:.{digits}f} under {row['printed']}, {row['strict']:.{digits}f} under {row['protocol']}."
+        f"{row['dataset']}, {row['task']}, {row['arm']}, {row['scored']}: "
+        f"{row['leakage']:+.{digits}f}{unit} of {name_of(row['metric'])} ({sure}, {subjects}){doubt}, from "
+        f"{row['strict']:.{digits}f} under {row['protocol']} to {row['paper']:.{digits}f} under {row['printed']}, "
+        f"which allows {ALLOWED[Division.parse(row['protocol']).protocol]}."
     )
