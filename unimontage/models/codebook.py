@@ -113,9 +113,8 @@ class Codebook(nn.Module):
     def _revive(self, unit: Tensor) -> None:
         dead = ~self._alive()  # (K,)
         everyone = gathered(unit).flatten(0, -2)
-        chosen = everyone[
-            torch.randint(len(everyone), dead.shape, device=unit.device)
-        ]  # one for each code, used or not
+        # One for each code, used or not: to count those out of use the processor would wait for a GPU.
+        chosen = everyone[torch.randint(len(everyone), dead.shape, device=unit.device)]  # (K, D)
         self.codes.copy_(torch.where(dead[:, None], chosen, self.codes))
         self.count.copy_(torch.where(dead, self.count.mean(), self.count))  # time to prove themselves
         self.revived += dead.sum()

@@ -78,7 +78,7 @@ class Progress:
 
     columns: list[str]
     rows: Tensor
-    _waiting: list[tuple[int, Tensor, float]] = field(default_factory=list)
+    _waiting: list[tuple[int, Tensor, float]] = field(default_factory=list, init=False)
 
     def add(self, step: int, measured: Mapping[str, Tensor], lr: float) -> None:
         """Note a step; what was measured stays on the device until it is asked for."""
