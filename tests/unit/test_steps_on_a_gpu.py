@@ -5,8 +5,10 @@ have to wait for, so that the GPU would run out of work at every step.
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from lightning_fabric.utilities import move_data_to_device
@@ -14,22 +16,27 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from test_aligned import SAMPLES, pool, start_of
 from test_aligned import arm as aligned_arm
 from test_aligned import recipe as aligned
-from test_masked_training import store
+from test_aligned import store as night
+from test_masked_training import ids, store, stores
 from test_models import classifier
 from test_networks import EPOCH, SHORT, SLEEP
-from test_training_ranks import KINDS, work_of
+from test_training_ranks import KINDS, segments, work_of
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unimontage.config.arms import Labram
 from unimontage.models.compressor import Compressor
 from unimontage.models.networks import NETWORKS, build_network
-from unimontage.training import judging, staging
+from unimontage.montage.schema import Vocabulary
+from unimontage.training import corpus, judging, patches, staging
 from unimontage.training.answer import LabramStart
 from unimontage.training.devices import open_device
+from unimontage.training.epochs import Source
 from unimontage.training.loop import pinned
+from unimontage.training.residence import Resident
 from unimontage.training.universal import OnMontage
 from unimontage.windows import WindowPool
+from unimontage.windows.signal import StoredSignal, rounded
 
 GPU = torch.device("cuda:0")
 
@@ -80,6 +87,38 @@ def test_a_step_of_pretraining_stays_on_the_device_and_waits_for_nothing(kind, t
     assert loss.device == GPU
     assert loss.requires_grad
     assert {name: value.device for name, value in measured.items()} == dict.fromkeys(measured, GPU)
+
+
+def resident(members):
+    """A pool of some stores, in 16 bits, and the windows of it on the GPU."""
+    pool = WindowPool.of([replace(one, signal=StoredSignal(*rounded(one.signal))) for one in members])
+    return pool, Resident.of(pool, GPU)
+
+
+def draw_epochs():
+    target, reader = resident([night("isruc", "1", (0, 3)), night("isruc", "2")])
+    source = Source.of(target, target.ids, reader)
+    return source.examples(np.arange(12).reshape(6, 2), np.zeros(6, dtype=np.int64)).x
+
+
+def draw_segments():
+    members = [segments("a", 100.0, ("CZ", "FP1"))]
+    vocabulary, rng = Vocabulary(("CZ", "FP1")), np.random.default_rng(0)
+    (drawn,) = corpus.SegmentCorpus(members, ids(members), vocabulary, (100.0,)).segments(np.arange(8), rng)
+    return drawn.x
+
+
+def draw_patches():
+    members = stores()
+    return patches.PatchCorpus(members, ids(members), batch=4, interleave=True, seed=0).batch_at(1).x
+
+
+@pytest.mark.parametrize("draw", [draw_epochs, draw_segments, draw_patches])
+def test_batches_of_windows_that_live_on_a_gpu_are_made_there(draw, monkeypatch):
+    for module in (corpus, patches):
+        monkeypatch.setattr(module, "readers", lambda pools, device: [resident(pool.stores)[1] for pool in pools])
+    with pretended_gpu():
+        assert draw().device == GPU
 
 
 @pytest.mark.parametrize("kind", KINDS)
