@@ -1,18 +1,20 @@
-"""How fast windows are selected, beside the published way, the best plain loop, and pyod.
+"""How fast windows are selected, beside the published way, the best plain loop, skmatter, and pyod.
 
 ``python -m benchmarks.selection`` compares k-center, run to its end, and outlier scores on SYNTHETIC latents, in one
 process and turn by turn. Each pick of a plain loop costs the same, so a round times some of its picks. That the lists
-are the same is seen by running the loop to its end once. Then k-center chooses from 2.25 million latents that lie in a
-file. ``--parts paired`` runs the published way to its end between two runs of k-center, which takes long.
+are the same is seen by running the loop to its end once. skmatter runs to its end, in an environment that is made for
+it and wants a package index. Then k-center chooses from 2.25 million latents that lie in a file. ``--parts paired``
+runs the published way to its end between two runs of k-center, which takes long.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numba
@@ -25,7 +27,8 @@ from unimontage.distillation.kcenter import k_center
 
 WIDTH, COLUMNS = 64, 4  # dimensions; how many of them pyod searches the number of bins of, which takes it minutes each
 PICKS = {"published": 20, "fused": 300}  # picks that are timed a round
-PARTS = ["centres", "scores", "large", "paired"]
+PARTS = ["centres", "pruned", "scores", "large", "paired"]
+PEER = ("skmatter==0.4.1", "scikit-learn==1.8.0", "numpy==2.4.6", "scipy==1.17.1")
 LARGE = 2_250_000  # windows of 4 s in 2,500 hours
 LANES = 64
 
@@ -152,6 +155,45 @@ def compare_centres(n: int, k: int, rounds: int, threads: int) -> list[Finding]:
     return findings
 
 
+def compare_pruned(n: int, k: int, rounds: int, threads: int) -> list[Finding]:
+    """K-center and skmatter, both to their end on one thread, on each cloud."""
+    findings = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = environment(folder / "skmatter")
+        for cloud in CLOUDS.values():
+            latents = cloud(np.random.default_rng(0), n)
+            np.save(folder / "latents.npy", latents)
+            found = k_center(latents, k).index
+            ours = one_thread(lambda latents=latents: k_center(latents, k), threads)
+            arguments = [folder / "latents.npy", str(k), str(found[0]), folder / "chosen.npy"]
+            ratios = []
+            for _ in tqdm(range(rounds), desc=cloud.__name__):
+                theirs = peer_seconds(python, arguments)
+                start = time.perf_counter()
+                ours()
+                ratios.append(theirs / (time.perf_counter() - start))
+            same = (np.load(folder / "chosen.npy") == found).mean()
+            stage = f"k-center, {n} x {WIDTH}, {k} chosen, {cloud.__name__}, one thread"
+            findings.append(Finding(stage, "skmatter VoronoiFPS", ratios, 3, f"{same:.1%} of the list the same"))
+    return findings
+
+
+def environment(folder: Path) -> Path:
+    """The Python of a new environment that has skmatter."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEER], check=True)
+    return folder / "bin" / "python"
+
+
+def peer_seconds(python: Path, arguments: Sequence[str | Path]) -> float:
+    """Seconds that skmatter says it took, on one thread."""
+    alone = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    script = Path(__file__).with_name("voronoi.py")
+    done = subprocess.run([python, script, *arguments], capture_output=True, text=True, check=True, env=alone)
+    return float(done.stdout)
+
+
 def compare_scores(n: int, rounds: int) -> list[Finding]:
     """Outlier scores with ten bins, and with bins that are searched, beside pyod's."""
     from pyod.models.hbos import HBOS
@@ -217,12 +259,13 @@ def large(n: int, fraction: float) -> list[Finding]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=400_000)
+    parser.add_argument("--pruned", type=int, default=100_000)
     parser.add_argument("--scores", type=int, default=1_000_000)
     parser.add_argument("--large", type=int, default=LARGE)
     parser.add_argument("--fraction", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=numba.config.NUMBA_NUM_THREADS)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1])
     parser.add_argument("--from-a-file", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     numba.set_num_threads(given.threads)
@@ -234,6 +277,9 @@ def main() -> None:
     bound = {"bound": "the memory read once a pick, on one thread"}
     if "centres" in given.parts:
         keep("selection_centres", compare_centres(given.n, k, given.rounds, given.threads), **bound, **about)
+    if "pruned" in given.parts:
+        few = max(1, int(given.fraction * given.pruned))
+        keep("selection_pruned", compare_pruned(given.pruned, few, given.rounds, given.threads), peer=PEER[0], **about)
     if "scores" in given.parts:
         keep("selection_scores", compare_scores(given.scores, given.rounds), **about)
     if "large" in given.parts:

@@ -144,7 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for _ in range(given.rounds):
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(measure(*build(Path(folder), given.steps), given.threads, Path(folder)))
-        told = f"a step of {np.median([run['step_s'] for run in runs]):.2f} s"
+        middle = pd.DataFrame(runs).median()
+        told = f"a step of {middle['step_s']:.2f} s, {middle['a_second']:.0f} examples a second"
+        if middle["gpu_mb"]:
+            told += f", {middle['gpu_mb']:.0f} MB of the GPU"
         stage = f"pre-training step, {name}: percent outside forward, backward, optimiser"
         findings.append(Finding(stage, "limit", [run["outside"] for run in runs], 10, told))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "processor"
