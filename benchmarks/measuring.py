@@ -44,7 +44,7 @@ class Finding(NamedTuple):
 
 
 def take_turns(ways: Mapping[str, Callable[[], object]], rounds: int, repeats: int = 1) -> pd.DataFrame:
-    """Seconds of a call of each way: a row a round, columns ``<way>`` by the clock and ``<way> cpu`` of the processor.
+    """Seconds of a call of each way by the clock: a row a round, a column a way.
 
     Every way is called once before. The order is turned round from round to round. A round calls a way several times
     where ``repeats`` says so, and counts the mean.
@@ -55,11 +55,10 @@ def take_turns(ways: Mapping[str, Callable[[], object]], rounds: int, repeats: i
     for number in range(rounds):
         row = {}
         for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
-            wall, cpu = time.perf_counter(), time.process_time()
+            start = time.perf_counter()
             for _ in range(repeats):
                 ways[name]()
-            row[f"{name} cpu"] = (time.process_time() - cpu) / repeats
-            row[name] = (time.perf_counter() - wall) / repeats
+            row[name] = (time.perf_counter() - start) / repeats
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from benchmarks.measuring import Finding, keep
+from benchmarks.noise import noise_store
 from unimontage.config.recipes import AlignedRecipe, MaskedRecipe, PretrainingSchedule, UnivariateRecipe
-from unimontage.datasets import facts
 from unimontage.models.neural_tokenizer import NeuralTokenizer
 from unimontage.montage.schema import Vocabulary
 from unimontage.training import epochs, univariate
@@ -27,20 +26,6 @@ from unimontage.training.devices import open_device
 from unimontage.training.masked import MaskedWork
 from unimontage.training.patches import PatchCorpus
 from unimontage.training.pretraining import Work, pretrain
-from unimontage.windows import WindowStore, write_windows
-from unimontage.windows.store import KEYS
-
-
-def noise(folder: Path, dataset: str, windows: int, samples: int, sfreq_hz: float) -> WindowStore:
-    """Consecutive windows of noise in a store; SYNTHETIC."""
-    channels, k = facts(dataset).channels, np.arange(windows)
-    signal = 20 * np.random.default_rng(0).standard_normal((windows, len(channels), samples), dtype=np.float32)
-    columns = {"window": [f"{dataset}/1/1/{i + 1}/0" for i in k], "session": "1", "trial": k + 1}
-    table = pd.DataFrame(columns | {"start_s": 0.0, "start_sample": k * samples, "digest": ""})[list(KEYS)]
-    path = folder / f"{dataset}.h5"
-    attributes = {"dataset": dataset, "subject": "1"}
-    write_windows(path, signal, table, channels=channels, sfreq_hz=sfreq_hz, attributes=attributes)
-    return WindowStore.open(path)
 
 
 def schedule(steps: int, batch: int) -> dict[str, object]:
@@ -51,7 +36,7 @@ def schedule(steps: int, batch: int) -> dict[str, object]:
 def universal(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
     """Segments of three montages and rates, 256 a batch."""
     sizes = {"seed": (800, 200.0), "deap": (512, 128.0), "dreamer": (512, 128.0)}
-    stores = [noise(folder, name, 256, *size) for name, size in sizes.items()]
+    stores = [noise_store(folder, name, 256, *size)[0] for name, size in sizes.items()]
     recipe = UnivariateRecipe.model_validate({"schedule": schedule(steps, 256)})
     words = Vocabulary.union([store.channels for store in stores]).names
     start = UnivariateStart(encoder=recipe.encoder, vocabulary=words, rates=(128.0, 200.0))
@@ -63,7 +48,7 @@ def sleep(preset: str) -> Callable[[Path, int], tuple[Work, PretrainingSchedule]
     """Epochs of 2, 6 and 11 channels, all objectives, 100 examples of each dataset and objective a batch."""
 
     def build(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
-        stores = [noise(folder, name, 120, 3000, 100.0) for name in ("sleep_edf", "isruc", "anphy")]
+        stores = [noise_store(folder, name, 120, 3000, 100.0)[0] for name in ("sleep_edf", "isruc", "anphy")]
         encoder = {"kind": "staging", "preset": preset}
         recipe = AlignedRecipe.model_validate({"kind": "aligned", "encoder": encoder, "schedule": schedule(steps, 100)})
         montages = {store.attributes["dataset"]: store.channels for store in stores}
@@ -77,7 +62,7 @@ def sleep(preset: str) -> Callable[[Path, int], tuple[Work, PretrainingSchedule]
 
 def distill(folder: Path, steps: int) -> tuple[Work, PretrainingSchedule]:
     """LaBraM on windows of 62 channels and 4 seconds, 32 a batch."""
-    store = noise(folder, "seed", 64, 800, 200.0)
+    store, _ = noise_store(folder, "seed", 64, 800, 200.0)
     recipe = MaskedRecipe.model_validate({"kind": "masked", "tokenizer": "own", "schedule": schedule(steps // 2, 32)})
     corpus = PatchCorpus([store], list(store.table["window"]), batch=32, interleave=True, seed=0)
     return MaskedWork(corpus, recipe, NeuralTokenizer("base"), None, 0), recipe.schedule

@@ -13,31 +13,25 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measuring import Finding, keep, take_turns
-from unimontage.datasets import facts
-from unimontage.windows import WindowStore, write_windows
-from unimontage.windows.store import KEYS
+from benchmarks.noise import noise_store
+from unimontage.windows import WindowStore
+from unimontage.windows.signal import StoredSignal
 
 SHAPE = (3000, 62, 800)
 WINDOWS, SINGLE = 64, 256
 
 
-def write(folder: Path) -> np.ndarray:
-    """The same windows in a store and in chunks, plain and compressed; SYNTHETIC noise of 20 microvolt."""
-    signal = 20 * np.random.default_rng(0).standard_normal(SHAPE, dtype=np.float32)
-    table = pd.DataFrame({"window": [f"x/1/1/{k}/0" for k in range(len(signal))], "session": "1", "trial": 1})
-    table = table.assign(start_s=0.0, start_sample=0, digest="")[list(KEYS)]
-    write_windows(
-        folder / "store.h5", signal, table, channels=facts("seed").channels, sfreq_hz=200.0, attributes={"subject": "1"}
-    )
+def write(folder: Path) -> tuple[WindowStore, np.ndarray]:
+    """The same windows in a store and in chunks, plain and compressed; the store, and the windows before rounding."""
+    store, signal = noise_store(folder, "seed", SHAPE[0], SHAPE[2], 200.0)
     with h5py.File(folder / "chunks.h5", "w") as file:
         file.create_dataset("plain", data=signal, chunks=(1, *SHAPE[1:]))
         file.create_dataset("gzip", data=signal, chunks=(1, *SHAPE[1:]), compression="gzip", compression_opts=4)
-    return signal
+    return store, signal
 
 
-def random_reads(folder: Path, rounds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def random_reads(folder: Path, store: StoredSignal, rounds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Seconds of whole windows and of single channels, read in each way and simply copied in memory."""
-    store = WindowStore.open(folder / "store.h5").signal
     rng = np.random.default_rng(1)
 
     def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,10 +63,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        signal = write(folder)
-        stored = WindowStore.open(folder / "store.h5").signal[:]
-        whole, single = random_reads(folder, given.rounds)
-        store_mb = (folder / "store.h5").stat().st_size / 1e6
+        store, signal = write(folder)
+        stored = store.signal[:]
+        whole, single = random_reads(folder, store.signal, given.rounds)
+        store_mb = (folder / "seed.h5").stat().st_size / 1e6
     ours, half = (np.sqrt(np.square(other - signal).mean()) for other in (stored, signal.astype(np.float16)))
     equal = f"error {ours:.1e} uV, {half / ours:.1f} times below float16's"
     bound = float((whole["store"] / whole["copy"]).median())
