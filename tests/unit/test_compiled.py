@@ -67,6 +67,13 @@ def test_nothing_is_compiled_for_a_processor_and_that_is_said(caplog):
     assert "nothing is compiled" in caplog.text
 
 
+def test_several_processes_are_refused(monkeypatch):
+    """Their gradients would be wrong."""
+    monkeypatch.setattr(devices, "processes", lambda: 2)
+    with pytest.raises(UserError, match="2 GPUs for one pre-training; expected one or the other; mend: compiled: fals"):
+        compiled_for(GPU, torch.nn.Linear(2, 2))
+
+
 def test_a_gpu_needs_a_compiler(monkeypatch):
     module = torch.nn.Linear(2, 2)
     monkeypatch.setattr(devices.shutil, "which", lambda name: f"/usr/bin/{name}" if name == "clang" else None)

@@ -19,6 +19,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
 from unimontage.errors import UserError
+from unimontage.sharing import processes
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 _held: list[IO] = []
@@ -95,8 +96,14 @@ def compiled_for(device: torch.device, module: nn.Module) -> nn.Module:
     Raises
     ------
     UserError
-        There is no C compiler, which the compilation for a GPU needs.
+        Several processes share their batches, or there is no C compiler, which the compilation for a GPU needs.
     """
+    if processes() > 1:  # gradients that cross processes come out wrong, without a word (torch 2.11)
+        raise UserError(
+            f"compiled: true, and {processes()} GPUs for one pre-training",
+            expected="one or the other",
+            mend="compiled: false, or set-resources: {pretrain: {gpu: 1}}",
+        )
     if device.type == "cpu":
         logging.getLogger("unimontage").warning(
             "compiled: true is for GPUs, and this job has none: nothing is compiled"
