@@ -17,7 +17,6 @@ rule pretrain:
         seed="{seed}",
         order_seed=experiment.order_seed,
         precision=experiment.precision,
-        compiled=experiment.compiled,
         resume=paths.resume(paths.pretraining),  # no output: Snakemake deletes outputs when it retries
         events=paths.events,
         code=params_of.pretrain_code,

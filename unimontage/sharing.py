@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -24,8 +25,7 @@ class _Whole(NamedTuple):
     times: int
 
 
-_whole: _Whole | None = None
-"""Of the rows that pass just now."""
+_whole: ContextVar[_Whole | None] = ContextVar("_whole", default=None)
 
 
 def processes() -> int:
@@ -46,30 +46,27 @@ def share(total: int, rank: int | None = None) -> slice:
 @contextmanager
 def sharing(total: int) -> Iterator[None]:
     """Rows that pass inside are this process's share of a batch of ``total`` examples, some rows an example."""
-    with _passing(_Whole(total, 1) if 1 < processes() <= total else None):
+    token = _whole.set(_Whole(total, 1) if 1 < processes() <= total else None)
+    try:
         yield
+    finally:
+        _whole.reset(token)
 
 
 @contextmanager
 def repeated(times: int) -> Iterator[None]:
     """Rows that pass inside are all rows of the share, then all of them again, so many times."""
-    with _passing(_whole and _whole._replace(times=times)):
-        yield
-
-
-@contextmanager
-def _passing(whole: _Whole | None) -> Iterator[None]:
-    global _whole
-    before, _whole = _whole, whole
+    whole = _whole.get()
+    token = _whole.set(whole and whole._replace(times=times))
     try:
         yield
     finally:
-        _whole = before
+        _whole.reset(token)
 
 
 def shared() -> bool:
     """Whether the rows at hand are a share of a batch."""
-    return _whole is not None
+    return _whole.get() is not None
 
 
 def drawn(draw: Callable[[int], Tensor], rows: int, dim: int = 0) -> Tensor:
@@ -89,34 +86,38 @@ def drawn(draw: Callable[[int], Tensor], rows: int, dim: int = 0) -> Tensor:
 
 def everyone(rows: int) -> int:
     """Rows of the whole batch that the rows at hand are a share of."""
-    return rows if _whole is None else _whole.times * _whole.total * _own(_whole, rows)[1]
+    whole = _whole.get()
+    return rows if whole is None else whole.times * whole.total * _own(whole, rows)[1]
 
 
 def own(everything: Tensor, dim: int = 0) -> Tensor:
     """What belongs to the rows at hand, of something with a row for each row of the whole batch along ``dim``."""
-    if _whole is None:
+    whole = _whole.get()
+    if whole is None:
         return everything
-    mine, each = share(_whole.total), everything.shape[dim] // (_whole.times * _whole.total)
-    times = everything.unflatten(dim, (_whole.times, -1))
+    mine, each = share(whole.total), everything.shape[dim] // (whole.times * whole.total)
+    times = everything.unflatten(dim, (whole.times, -1))
     return times.narrow(dim + 1, each * mine.start, each * (mine.stop - mine.start)).flatten(dim, dim + 1)
 
 
 def gathered(x: Tensor) -> Tensor:
     """Rows of the whole batch from each process's share x, shape (rows, ...), with gradient."""
-    return x if _whole is None else _Gather.apply(x, _whole)
+    whole = _whole.get()
+    return x if whole is None else _Gather.apply(x, whole)
 
 
 def averaged(mean: Tensor) -> Tensor:
     """Mean over the whole batch from the mean over each process's share, with gradient; any shape."""
-    if _whole is None:
+    whole = _whole.get()
+    if whole is None:
         return mean
-    mine = share(_whole.total)
-    return _Average.apply(mean, (mine.stop - mine.start) / _whole.total)
+    own = share(whole.total)
+    return _Average.apply(mean, (own.stop - own.start) / whole.total)
 
 
 def summed(x: Tensor) -> Tensor:
     """Sum over all processes, with gradient."""
-    return x if _whole is None else _Sum.apply(x)
+    return x if _whole.get() is None else _Sum.apply(x)
 
 
 def largest(value: int, device: torch.device) -> int:
@@ -130,8 +131,8 @@ def largest(value: int, device: torch.device) -> int:
 
 def _own(whole: _Whole, rows: int) -> tuple[slice, int]:
     """Own examples, and rows of each."""
-    mine = share(whole.total)
-    return mine, rows // (whole.times * (mine.stop - mine.start))
+    own = share(whole.total)
+    return own, rows // (whole.times * (own.stop - own.start))
 
 
 class _Gather(Function):
@@ -139,8 +140,8 @@ class _Gather(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, whole: _Whole) -> Tensor:
-        mine, each = _own(whole, len(x))
-        ctx.own = slice(each * mine.start, each * mine.stop)
+        own, each = _own(whole, len(x))
+        ctx.own = slice(each * own.start, each * own.stop)
         shares = [share(whole.total, rank) for rank in range(processes())]
         sizes = [each * (rows.stop - rows.start) for rows in shares]
         padded = x.new_zeros(max(sizes), *x.shape[1:])  # what is exchanged has to be of one size

@@ -36,11 +36,6 @@ class Config(Block):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Arithmetic of training. auto: bf16 autocast on a GPU and float32 on a processor; bf16 also pays on processors
     that have it in hardware."""
-    compiled: bool = False
-    """Compile each pre-training for its GPU with `torch.compile`, which makes one operation of many small ones. The
-    first steps take a minute or so, a C compiler has to be where jobs run, and dropout draws other numbers. Nothing is
-    compiled for a processor, which gains nothing by it. Not together with several GPUs for one pre-training. It was not
-    tried on a GPU in this version."""
     subjects_per_job: Annotated[int, Field(ge=1, le=16)] = 8
     """Subjects that one job takes in turn where each is trained for itself, for a job costs seconds before it begins.
     All are of one hold-out group, so a group smaller than this is one job."""

@@ -35,7 +35,6 @@ class PretrainRequest(Request):
     seed: int
     order_seed: int | None = None
     precision: str = "auto"
-    compiled: bool = False
     resume: Path
     events: Path
     threads: int
@@ -84,7 +83,6 @@ def _train(request: PretrainRequest) -> None:
         identity=identity,
         events=request.events,
         deadline=request.deadline,
-        compiled=request.compiled,
     )
     facts = {
         "corpus": ids.facts["corpus"],
@@ -140,7 +138,6 @@ def _identity(request: PretrainRequest, hashes: dict[str, str]) -> str:
         "seed": request.seed,
         "order_seed": request.order_seed,
         "precision": request.precision,
-        "compiled": request.compiled,
         "tables": hashes,
         "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in (request.ids, *request.tokenizer)],
     }

@@ -1,9 +1,7 @@
 """Devices: GPUs of the job's own when there are any, else the processor."""
 
 import fcntl
-import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +14,8 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
-from torch import nn
 
 from unimontage.errors import UserError
-from unimontage.sharing import processes
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 _held: list[IO] = []
@@ -86,32 +82,6 @@ def open_device(threads: int, precision: str = "auto", layout: Layout = Layout()
     fabric = Fabric(devices=layout.each, num_nodes=layout.nodes, strategy=together, **options)
     fabric.launch()
     return fabric
-
-
-def compiled_for(device: torch.device, module: nn.Module) -> nn.Module:
-    """A module that is compiled at its first step for each shape of its input; as it is on a processor.
-
-    Compiled it shares its weights with the module, and draws dropout from numbers of its own.
-
-    Raises
-    ------
-    UserError
-        Several processes share their batches, or there is no C compiler, which the compilation for a GPU needs.
-    """
-    if processes() > 1:  # gradients that cross processes come out wrong, without a word (torch 2.11)
-        raise UserError(
-            f"compiled: true, and {processes()} GPUs for one pre-training",
-            expected="one or the other",
-            mend="compiled: false, or set-resources: {pretrain: {gpu: 1}}",
-        )
-    if device.type == "cpu":
-        logging.getLogger("unimontage").warning(
-            "compiled: true is for GPUs, and this job has none: nothing is compiled"
-        )
-        return module
-    if not any(map(shutil.which, (os.environ.get("CC", "gcc"), "clang"))):
-        raise UserError("compiled: true without a C compiler", expected="gcc or clang", mend="compiled: false")
-    return torch.compile(module)
 
 
 @cache

@@ -19,7 +19,6 @@ from unimontage.config.recipes import PretrainingSchedule
 from unimontage.errors import Interrupted
 from unimontage.sharing import largest
 from unimontage.training.checkpoint import load_checkpoint, save_checkpoint
-from unimontage.training.devices import compiled_for
 from unimontage.training.interruption import LATE, TOLD, Interruption
 from unimontage.training.loop import parameter_group, require_finite, step_seed, train
 from unimontage.training.schedule import warmup_cosine
@@ -121,7 +120,6 @@ def pretrain(
     identity: str,
     events: Path,
     deadline: float | None = None,
-    compiled: bool = False,
 ) -> pd.DataFrame:
     """Pre-train ``work.trainee`` in place, going on from ``checkpoint`` if it belongs to the same work.
 
@@ -143,8 +141,6 @@ def pretrain(
         Folder for TensorBoard.
     deadline : float, optional
         Unix time at which the job ends.
-    compiled : bool
-        Compile the trainee where the device gains by it.
 
     Returns
     -------
@@ -165,7 +161,7 @@ def pretrain(
     """
     first = fabric.is_global_zero
     state = fabric.broadcast(load_checkpoint(checkpoint, identity=identity) if first else None)
-    model, optimizer = _set_up(work, schedule, fabric, state, compiled)
+    model, optimizer = _set_up(work, schedule, fabric, state)
     start, progress = _so_far(state)
     steps, warmup = work.steps_per_epoch * schedule.epochs, work.steps_per_epoch * schedule.warmup_epochs
     measured: dict[str, Tensor] = {}
@@ -249,7 +245,7 @@ def _so_far(state: Mapping[str, Any] | None) -> tuple[int, Progress]:
 
 
 def _set_up(
-    work: Work, schedule: PretrainingSchedule, fabric: Fabric, state: Mapping[str, Any] | None, compiled: bool
+    work: Work, schedule: PretrainingSchedule, fabric: Fabric, state: Mapping[str, Any] | None
 ) -> tuple[nn.Module, Optimizer]:
     """The module that trains and its optimiser, as drawn or as a checkpoint left them."""
     apart = {id(parameter) for parameter in work.undecayed}
@@ -260,8 +256,7 @@ def _set_up(
     optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
     if state:
         work.trainee.load_state_dict(state["model"])
-    trainee = compiled_for(fabric.device, work.trainee) if compiled else work.trainee
-    model, optimizer = fabric.setup(trainee, optimizer)
+    model, optimizer = fabric.setup(work.trainee, optimizer)
     if state:
         optimizer.load_state_dict(state["optimizer"])
     return model, optimizer
