@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numba
@@ -28,7 +29,7 @@ from unimontage.distillation.kcenter import k_center
 WIDTH, COLUMNS = 64, 4  # dimensions; how many of them pyod searches the number of bins of, which takes it minutes each
 PICKS = {"published": 20, "fused": 300}  # picks that are timed a round
 PARTS = ["centres", "pruned", "scores", "large", "paired"]
-PEER = ("skmatter==0.4.1", "scikit-learn==1.8.0", "numpy==2.4.6", "scipy==1.17.1")
+PEER = ("skmatter==0.4.1", "scikit-learn==1.8.0", *(f"{name}=={version(name)}" for name in ("numpy", "scipy")))
 LARGE = 2_250_000  # windows of 4 s in 2,500 hours
 LANES = 64
 

@@ -5,7 +5,6 @@ Runs in an environment of its own, which wants an older scikit-learn than this p
 
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from skmatter.sample_selection import VoronoiFPS
@@ -18,7 +17,7 @@ def main(latents: str, k: str, first: str, chosen: str) -> None:
     start = time.perf_counter()
     selector.fit(x)
     print(time.perf_counter() - start)
-    np.save(Path(chosen), selector.selected_idx_)
+    np.save(chosen, selector.selected_idx_)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,11 @@ def train(
         Step, loss and norm of the gradient, both of shape () and on the device, to whether to stop. A norm that is not
         finite has spoilt the weights: :func:`require_finite`.
     """
-    gpu = fabric.device.type == "cuda"
-    for step, batch in _ahead((lambda step: pinned(batch_at(step))) if gpu else batch_at, start, steps):
+
+    def fetch(step: int) -> Batch:
+        return pinned(batch_at(step)) if fabric.device.type == "cuda" else batch_at(step)
+
+    for step, batch in _ahead(fetch, start, steps):
         torch.manual_seed(step_seed(seed, step))
         model.train()
         for group in optimizer.param_groups:
